@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from voicecoil.drivers.coreaudio.stream import CoreAudioStream
+
 from voicecoil.sealed import Unique
 
 __all__ = ["ListeningDriver", "SimulatedCoreAudio"]
@@ -52,9 +54,9 @@ class ListeningDriver(CoreAudioDriver):
         self.world = world
         self._played: list[tuple[int, int, IOProc]] = []  # device, run, and the IOProc
 
-    def keep(self, device: int, ioproc: IOProc) -> None:
+    def keep(self, device: int, ioproc: IOProc, stream: CoreAudioStream) -> None:
         """Keep an IOProc, and record the run of the device in which it will play."""
-        super().keep(device, ioproc)
+        super().keep(device, ioproc, stream)
         run = int(self.world.library.sim_run_count(device))
         newest = Run()
         if run > 0:

@@ -22,6 +22,7 @@ from losing import kinds, listed, no_thread_stays
 from rig import until
 from voicecoil.testing import SimulatedCoreAudio, SimulatedDevice
 
+USB = "USBDuplex:1"
 HEADSET = "04-5D-4B-00-00-01"
 CALL = 4_711
 SET: dict[str, Any] = {"samplerate": 48_000, "device_rate": "set"}
@@ -274,4 +275,68 @@ def test_callbacks_that_stop_after_days_are_noticed(coreaudio: Worlds) -> None:
         assert [event.kind for event in events] == ["lost", "back", "xrun"]
         assert events[2].sample_frames > 48 * 3_600 * 48_000
         stream.abort()
+    no_thread_stays()
+
+
+@pytest.mark.parametrize("policy", ["stop", "wait", "default"])
+def test_streams_on_one_device_do_not_keep_each_other_silent(
+    coreaudio: Worlds, policy: Any
+) -> None:
+    """After sleep, the device makes cycles again when all IOProcs were stopped at one time.
+
+    The second stream is started on the device that is silent already, so that it is overdue later.
+    When each stream was stopped and started alone, at different times, none of them played again.
+    """
+    world = coreaudio(3, switches={"wake_io": 1})
+    first, late = (
+        vc.OutputStream(
+            CodedOutput(), device=USB, driver=world.driver, latency="low", on_device_lost=policy
+        )
+        for _ in range(2)
+    )
+    first.start()
+    world.advance(0.2)
+    before = first.statistics().cycles
+    sleep(world)
+    world.advance(2.0)
+    late.start()
+    world.advance(1.0)
+    assert first.statistics().cycles == before
+    assert late.statistics().cycles == 0
+    world.advance(2.0)
+    if policy == "stop":
+        with pytest.raises(vc.DeviceLostError, match="no IO cycle came"):
+            first.wait(20)
+    else:
+        news = first._connection.device.news
+        until(lambda: "lost" in kinds(listed(news)))  # no time passes: `late` is not overdue
+        back_again(world, first)
+    world.advance(0.5)
+    assert kinds(late.events()) == []
+    assert late.statistics().cycles > 40
+    assert policy == "stop" or first.statistics().cycles > before + 40
+    for stream in (first, late):
+        stream.close()
+    no_thread_stays()
+
+
+def test_a_stream_that_cannot_be_started_again_with_the_others_is_lost(coreaudio: Worlds) -> None:
+    world = coreaudio(3, switches={"wake_io": 1})
+    first, late = (
+        vc.OutputStream(CodedOutput(), device=USB, driver=world.driver, latency="low")
+        for _ in range(2)
+    )
+    first.start()
+    world.advance(0.2)
+    sleep(world)
+    world.advance(2.0)
+    late.start()
+    world.fail_call("AudioDeviceStart", int.from_bytes(b"nope", "big"), times=1)
+    world.advance(3.0)
+    for stream, reason in ((first, "no IO cycle came"), (late, "AudioDeviceStart gave 'nope'")):
+        with pytest.raises(vc.DeviceLostError, match=reason):
+            stream.wait(20)
+    until(lambda: world.counter("live_io_procs") == 0)
+    first.close()
+    late.close()
     no_thread_stays()

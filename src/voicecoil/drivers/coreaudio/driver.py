@@ -196,9 +196,13 @@ class CoreAudioDriver(Unique):
     def _forget(self, hearer: Hearer) -> None:
         self.ensure("removing listeners", partial(self.changes.forget, hearer))
 
-    def keep(self, device: int, ioproc: _hal.IOProc) -> None:
+    def keep(self, device: int, ioproc: _hal.IOProc, stream: CoreAudioStream) -> None:
         """Keeps an IOProc alive, because CoreAudio may call it from now on."""
-        self._session.keep(ioproc)
+        self._session.keep(device, ioproc, stream)
+
+    def ioprocs_on(self, device: int) -> list[tuple[_hal.IOProc, CoreAudioStream | None]]:
+        """The IOProcs that CoreAudio may call on a device. None: the stream was dropped."""
+        return self._session.on(device)
 
     def retire(self, ioproc: _hal.IOProc) -> None:
         """Releases an IOProc that was destroyed; see `CoreAudioSession.retire`."""

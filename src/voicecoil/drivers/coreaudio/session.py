@@ -10,8 +10,10 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from voicecoil.drivers.call_thread import CallThread, check_wanted
 from voicecoil.drivers.coreaudio import _hal
@@ -20,6 +22,9 @@ from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal
 from voicecoil.drivers.coreaudio.notifier import Notifier
 from voicecoil.drivers.coreaudio.status import UNKNOWN_PROPERTY
 from voicecoil.errors import DriverError
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.coreaudio.stream import CoreAudioStream
 
 __all__ = ["CoreAudioSession", "connect", "disconnect", "missing"]
 
@@ -46,7 +51,8 @@ class CoreAudioSession:
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # number of open streams of each device
         self._rates: dict[int, float] = {}  # rate of a device before a stream changed it, Hz
-        self._kept: set[_hal.IOProc] = set()  # IOProcs that CoreAudio may call
+        # The IOProcs that CoreAudio may call, and the device and the stream of each
+        self._kept: dict[_hal.IOProc, tuple[int, weakref.ref[CoreAudioStream]]] = {}
         self._retired: deque[tuple[float, _hal.IOProc]] = deque()
 
     def prepare(self) -> None:
@@ -70,16 +76,21 @@ class CoreAudioSession:
 
     # ---- IOProcs ----
 
-    def keep(self, ioproc: _hal.IOProc) -> None:
+    def keep(self, device: int, ioproc: _hal.IOProc, stream: CoreAudioStream) -> None:
         """Keeps an IOProc alive, because CoreAudio may call it from now on."""
         with self._lock:
-            self._kept.add(ioproc)
+            self._kept[ioproc] = device, weakref.ref(stream)
+
+    def on(self, device: int) -> list[tuple[_hal.IOProc, CoreAudioStream | None]]:
+        """The IOProcs that CoreAudio may call on a device. None: the stream was dropped."""
+        with self._lock:
+            return [(one, ref()) for one, (on, ref) in self._kept.items() if on == device]
 
     def retire(self, ioproc: _hal.IOProc) -> None:
         """Frees a destroyed IOProc after RETIRED_S, because an IO thread may still read it."""
         now = time.monotonic()
         with self._lock:
-            self._kept.discard(ioproc)
+            self._kept.pop(ioproc, None)
             self._retired.append((now, ioproc))
             while self._retired and now - self._retired[0][0] > RETIRED_S:
                 self._retired.popleft()

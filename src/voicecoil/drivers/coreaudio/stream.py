@@ -110,7 +110,7 @@ class CoreAudioStream(DriverStreamBase):
 
     def _start_ioproc(self, ioproc: _hal.IOProc) -> None:
         hal, device = self._driver.hal, self._opened.device
-        self._driver.keep(device, ioproc)
+        self._driver.keep(device, ioproc, self)
         try:
             hal.create_ioproc(device, ioproc)
         except BaseException:
@@ -274,12 +274,10 @@ class CoreAudioStream(DriverStreamBase):
             self._dirty = False
             lost = self._driver.call(
                 f"checking {self._name!r}",
-                self._examine,
+                lambda: self._examine() or (self._stop_silent_io() if overdue else None),
                 self._driver.timeouts.call_s,
                 queue_s=LOOK_S,
             )
-            if lost is None and overdue and self._overdue():
-                lost = self._overdue_text(self._driver.timeouts.first_cycle_s)
             self._lost = self._lost or lost
         except NotBegunError:
             self._dirty = True  # the call of another device takes long, so check again later
@@ -292,6 +290,44 @@ class CoreAudioStream(DriverStreamBase):
         """Whether the device runs and no cycle came for too long, and no callback is running."""
         quiet_s = self._quiet_s(self._ioproc, self._driver.library.now_ns())
         return quiet_s is not None and quiet_s > self._driver.timeouts.first_cycle_s
+
+    def _stop_silent_io(self) -> str | None:
+        """Stops all IOProcs on a device that makes no cycles. Returns why the stream is lost.
+
+        Some devices make no cycles after sleep until all IOProcs of the process were stopped at one
+        time. Streams that are stopped and started one after the other would keep such a device
+        silent for ever. A stream that was started meanwhile is not overdue yet. It is started anew.
+        Call it on the call thread, so that no stream starts meanwhile.
+        """
+        if not self._overdue():
+            return None
+        hal, device = self._driver.hal, self._opened.device
+        limit_s = self._driver.timeouts.first_cycle_s
+        there = self._driver.ioprocs_on(device)
+        silent_since_ns = self._driver.library.now_ns() - int(limit_s * 1e9)
+        if all(one.turn % 2 == 0 and one.last_host_ns <= silent_since_ns for one, _ in there):
+            for ioproc, _ in there:
+                with contextlib.suppress(DriverError):  # `stop` tries again, and tells it
+                    hal.stop(device, ioproc)
+            for ioproc, stream in there:
+                if stream is not None and stream is not self:
+                    stream.io_was_stopped(ioproc)
+        return self._overdue_text(limit_s)
+
+    def io_was_stopped(self, ioproc: _hal.IOProc) -> None:
+        """Starts the IOProc anew, or notes that it is overdue. Called on the call thread."""
+        if ioproc is not self._ioproc or self._ended_by_control or self._lost is not None:
+            return  # another thread stops the stream, or will
+        driver = self._driver
+        if self._overdue():
+            self._lost = self._overdue_text(driver.timeouts.first_cycle_s)
+            return
+        driver.keep(self._opened.device, ioproc, self)  # in the new run of the device, too
+        try:
+            driver.hal.start(self._opened.device, ioproc)
+        except DriverError as error:
+            self._lost = str(error)
+        self._started_ns = driver.library.now_ns()
 
     def _examine(self) -> str | None:
         """Returns why the stream cannot continue; None if it can. Call it on the call thread."""
