@@ -4,37 +4,94 @@ watching them.
 
 from __future__ import annotations
 
+import ctypes
 import statistics
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from measure import RUNS, median_of
+from measure import ROOT, compile_c, median_of, scratch
 
 from coreaudio import DEVICES, simulated_world
 from voicecoil import hal
 from voicecoil.drivers.coreaudio.hal import GLOBAL, selector
+from voicecoil.hal import Device
 from voicecoil.testing import SimulatedCoreAudio
 
 CALLS = 1000
 FRAMES = selector("fsiz")
+GET = Path(__file__).with_name("hal_get.c")
 
 
-def scalar_us() -> float:
-    """Returns the time in which an attribute of a device returns a scalar property, us.
+@dataclass(frozen=True)
+class Gets:
+    """Times of getting a scalar property of a device, us. They are elapsed times.
 
-    It is elapsed time, because the thread that reads an attribute and the thread that calls
-    CoreAudio wait for each other. The fastest run is the one that the fewest other programs
-    interrupted.
+    Attributes
+    ----------
+    floor_us : float
+        CoreAudio's function alone, called from C: the median of all runs.
+    least_us : float
+        The attribute: the mean of a call in the run that other programs interrupted least.
+    median_us : float
+        The attribute: the median of single calls, with two reads of the clock.
+    enumeration_us, get_us : float
+        The least for an attribute whose value is a member of an enumeration, and for `get`.
     """
-    with simulated_world(1) as world:
-        device = hal.connect(world.driver).device("bench:0")
 
-        def loop() -> float:
+    floor_us: float
+    least_us: float
+    median_us: float
+    enumeration_us: float
+    get_us: float
+
+
+def scalar(runs: int) -> Gets:
+    """Measures gets of a scalar property, and CoreAudio's function in between.
+
+    The thread that gets and the thread that calls CoreAudio wait for each other, so processor time
+    would count their waiting twice.
+    """
+    ways: dict[str, Callable[[Device], object]] = {
+        "attribute": lambda device: device.nominal_sample_rate,
+        "enumeration": lambda device: device.transport_type,
+        "get": lambda device: device.get("nominal_sample_rate"),
+    }
+    with simulated_world(1) as world, scratch() as folder:
+        device = hal.connect(world.driver).device("bench:0")
+        library = compile_c(GET.read_text(), Path(folder), ROOT / "src" / "coreaudio_abi")
+        library.vc_bench_get.restype = ctypes.c_double
+        function = ctypes.CDLL(world.driver.library.paths[0]).AudioObjectGetPropertyData
+        arguments = (function, ctypes.c_uint32(device.object_id), ctypes.c_uint64(CALLS))
+
+        def loop(way: Callable[[Device], object]) -> float:
             began = time.perf_counter()
             for _ in range(CALLS):
-                _ = device.nominal_sample_rate
+                way(device)
             return (time.perf_counter() - began) / CALLS * 1e6
 
-        return min(loop() for _ in range(20 * RUNS))
+        def single() -> float:
+            began = time.perf_counter()
+            _ = device.nominal_sample_rate
+            return (time.perf_counter() - began) * 1e6
+
+        floors: list[float] = []
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        singles: list[float] = []
+        for _ in range(runs):
+            floors.append(library.vc_bench_get(*arguments) / 1e3)
+            for name, way in ways.items():
+                found[name].append(loop(way))
+            singles.extend(single() for _ in range(CALLS))
+    least = {name: min(times) for name, times in found.items()}
+    return Gets(
+        statistics.median(floors),
+        least["attribute"],
+        statistics.median(singles),
+        least["enumeration"],
+        least["get"],
+    )
 
 
 def properties_ms() -> float:

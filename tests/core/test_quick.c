@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static _Atomic int held; /* 1: the next call does not return */
 
@@ -47,7 +49,7 @@ static void *client(void *user) {
         while (!vc_quick_begin(quick, &request)) {
             sched_yield();
         }
-        if (!vc_quick_wait(quick, 60000000000)) {
+        if (!vc_quick_spin(quick) && !vc_quick_wait(quick, 60000000000)) {
             atomic_fetch_add(&wrong, 1);
             return NULL;
         }
@@ -91,6 +93,7 @@ static void a_request_that_hangs_is_abandoned(void) {
     while (!vc_quick_begin(one.quick, &request)) {
         sched_yield();
     }
+    CHECK(!vc_quick_spin(one.quick));
     CHECK(!vc_quick_wait(one.quick, 1000000));
     CHECK(vc_quick_abandon(one.quick));
     CHECK(!vc_quick_begin(one.quick, &request));
@@ -100,7 +103,35 @@ static void a_request_that_hangs_is_abandoned(void) {
     vc_quick_free(one.quick);
 }
 
+/* A forked child has no thread that serves, although the state that it inherits says so. */
+static void nobody_serves_in_a_forked_child(void) {
+    server one = {.quick = vc_quick_new()};
+    pthread_t serving;
+    pthread_create(&serving, NULL, serve, &one);
+    vc_quick_request request = ask(1);
+    while (!vc_quick_begin(one.quick, &request)) {
+        sched_yield();
+    }
+    CHECK(vc_quick_wait(one.quick, 60000000000));
+    vc_quick_take(one.quick, &request);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(vc_quick_begin(one.quick, &request) ? 1 : 0);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+    CHECK(vc_quick_begin(one.quick, &request)); /* the parent's thread still does */
+    CHECK(vc_quick_wait(one.quick, 60000000000));
+    vc_quick_take(one.quick, &request);
+    vc_quick_poke(one.quick);
+    pthread_join(serving, NULL);
+    vc_quick_free(one.quick);
+}
+
 int main(void) {
+    RUN(nobody_serves_in_a_forked_child);
     RUN(each_client_gets_its_own_answers);
     RUN(a_request_that_hangs_is_abandoned);
     return check_summary();

@@ -133,6 +133,10 @@ class Property:
     row: PropertyRow
     def __init__(self, row: PropertyRow) -> None: ...
 
+class NumberProperty(Property):
+    def of(self, thing: Any) -> Any: ...
+
+def number_of(row: PropertyRow) -> NumberProperty: ...
 def description(row: PropertyRow) -> str: ...
 """
 
@@ -241,7 +245,7 @@ def description_of():
     source = (ROOT / "src" / "voicecoil" / "hal" / "_properties.py").read_text()
     begin = source.index("def description")
     scope = {"PropertyRow": table.PropertyRow}
-    exec(source[begin : source.index("\n\n\nfor ", begin)], scope)
+    exec(source[begin : source.index("\n\n\n", begin)], scope)
     return scope["description"]
 
 

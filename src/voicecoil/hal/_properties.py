@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from voicecoil.drivers.coreaudio import _hal
+from voicecoil.hal.codec import meaning_of
+from voicecoil.hal.identity import TRUSTED_S
 from voicecoil.hal.table import PropertyRow, classes, rows
 
-__all__ = ["Property"]
+__all__ = ["NumberProperty", "Property", "number_of"]
 
 
 class Property:
@@ -22,14 +25,23 @@ class Property:
             return self
         if self.row.asks:
             return partial(instance.ask, self.row.selector)
-        if self.row.kind >= 0:
-            value = instance._number(self.row)
-            if value is not None:
-                return value
         return instance.get(self.row.selector)
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.set(self.row.selector, value)
+
+
+class NumberProperty(_hal.Number, Property):
+    """A property that is a number, which has a short way."""
+
+    def __init__(self, row: PropertyRow) -> None:
+        meaning = None if row.plain else partial(meaning_of, row)
+        _hal.Number.__init__(self, row, meaning, TRUSTED_S)
+        Property.__init__(self, row)
+
+    def read(self, thing: Any) -> Any:
+        """The value by the ordinary way."""
+        return thing.get(self.row.selector)
 
 
 def description(row: PropertyRow) -> str:
@@ -41,8 +53,23 @@ def description(row: PropertyRow) -> str:
     return f"{row.doc}{unit}.{event}{since}{old} The selector is '{row.selector}'."
 
 
+_numbers: dict[tuple[str, str], NumberProperty] = {}  # by class and selector
+
+
+def number_of(row: PropertyRow) -> NumberProperty:
+    """The attribute of a row whose `kind` is that of a number."""
+    return _numbers[row.of, row.selector]
+
+
+def _attribute(row: PropertyRow) -> Property:
+    if row.kind < 0:
+        return Property(row)
+    made = _numbers[row.of, row.selector] = NumberProperty(row)
+    return made
+
+
 for _name in classes():
-    _own = {row.name: Property(row) for row in rows() if row.of == _name}
+    _own = {row.name: _attribute(row) for row in rows() if row.of == _name}
     globals()[f"{_name}Properties"] = type(
         f"{_name}Properties", (), {"__slots__": (), "__doc__": f"Properties of {_name}.", **_own}
     )

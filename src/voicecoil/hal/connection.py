@@ -41,7 +41,6 @@ class Connection:
         self.driver = driver
         self.library = driver.library
         self.reader = Reader(driver)
-        self.number = driver.number
 
     def call(self, name: str, work: Callable[[], Result], timeout_s: float | None = None) -> Result:
         """Runs `work` on the thread that calls CoreAudio, with a deadline."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from voicecoil.drivers.coreaudio._hal import Shortcut
 from voicecoil.drivers.coreaudio.status import BAD_STREAM, DEAD
 from voicecoil.errors import DeviceLostError, DriverError
-from voicecoil.hal.codec import meaning_of
 from voicecoil.hal.connection import Connection
 from voicecoil.hal.reading import where
-from voicecoil.hal.table import PropertyRow
 from voicecoil.printable import printable
 from voicecoil.sealed import Sealed
 
@@ -26,6 +25,7 @@ class Identified(Sealed):
     """An object that stands for a thing, not for its number in the HAL."""
 
     _connection: Connection
+    _shortcut: Shortcut
     _class_name: str
     _key: object
     _label: str
@@ -40,6 +40,7 @@ class Identified(Sealed):
         # Lists make many objects, and checking the name of each attribute would take longest.
         self.__dict__.update(
             _connection=connection,
+            _shortcut=connection.driver.shortcut,
             _class_name=kind,
             _key=key,
             _label=label,
@@ -74,25 +75,6 @@ class Identified(Sealed):
     def object_id(self) -> int:
         """The AudioObjectID that the object has now."""
         return self._on_object("finding", lambda object_id: object_id)
-
-    # ---- numbers ----
-
-    def _number(self, row: PropertyRow) -> Any:
-        """A number by the short way; None if the ordinary way must be taken.
-
-        The short way is for an ID that was compared with its object in the last second.
-        """
-        object_id = self._id
-        if not object_id or monotonic() - self._checked >= TRUSTED_S:
-            return None
-        scope = self._scope
-        if scope is None or row.scopes == "global":
-            scope = row.whole
-        element = self._element or 0
-        value = self._connection.number(
-            object_id, row.code, scope, element, row.kind, row.name, self
-        )
-        return value if row.plain or value is None else meaning_of(row, value)
 
     # ---- the ID ----
 

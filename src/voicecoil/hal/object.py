@@ -13,7 +13,7 @@ from voicecoil.errors import (
     PropertyMissingError,
 )
 from voicecoil.hal import codec, listing, setting
-from voicecoil.hal._properties import AudioObjectProperties
+from voicecoil.hal._properties import AudioObjectProperties, number_of
 from voicecoil.hal.addresses import element_of, scope_code
 from voicecoil.hal.identity import Identified
 from voicecoil.hal.reading import PLAY_THROUGH, Qualifier, is_missing, where
@@ -146,7 +146,7 @@ class HalObject(AudioObjectProperties, Identified):
         """
         row = self._row(name)
         if row.kind >= 0 and scope is None and element is None:
-            value = self._number(row)
+            value = number_of(row).of(self)
             if value is not None:
                 return value
         return self._connection.call(

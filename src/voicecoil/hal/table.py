@@ -61,9 +61,9 @@ class PropertyRow:
     event: bool = False
     acts: bool = False
     deprecated: bool = False
-    kind: int = -1  # of a number for `_hal.Quick.get`; -1: it is no number
+    kind: int = -1  # of a number for `_hal.Number`; -1: it is no number
     whole: int = 0  # the scope that an attribute of the whole object means
-    plain: bool = False  # whether `_hal.Quick.get` returns the value itself, not a member's number
+    plain: bool = False  # whether `_hal.Number` gives the value itself, not a member's number
 
     @property
     def asks(self) -> bool:

@@ -196,6 +196,7 @@ cdef extern from "quick.h" nogil:
     uint32_t vc_quick_pokes(const vc_quick *quick)
     void vc_quick_poke(vc_quick *quick)
     bint vc_quick_begin(vc_quick *quick, const vc_quick_request *request)
+    bint vc_quick_spin(vc_quick *quick)
     bint vc_quick_wait(vc_quick *quick, int64_t timeout_ns)
     void vc_quick_take(vc_quick *quick, vc_quick_request *answer)
     bint vc_quick_abandon(vc_quick *quick)

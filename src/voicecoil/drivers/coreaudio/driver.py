@@ -70,6 +70,7 @@ class CoreAudioDriver(Unique):
         "notifier",
         "timeouts",
         "clock",
+        "shortcut",
     )
 
     def __init__(
@@ -101,6 +102,7 @@ class CoreAudioDriver(Unique):
             address = self.library.clock_address
             self.clock = _core.Clock.from_addresses(*address, stepped, self.library)
         self._call_thread = self._session.thread
+        self.shortcut = _hal.Shortcut(self.library, self._call_thread, self)
         self._taps = OpenTaps(self)
 
     # ---- for the streams ----
@@ -141,53 +143,26 @@ class CoreAudioDriver(Unique):
         except _hal.MissingSymbolError as error:
             raise missing(error, self.library.paths) from error
 
-    def number(
-        self,
-        object_id: int,
-        code: int,
-        scope: int,
-        element: int,
-        kind: int,
-        name: str,
-        thing: object,
-    ) -> float | None:
-        """Gets a number without a hand-over through Python.
+    def gave_up(self, idle: _hal.Quick, name: str, thing: object, hung: bool) -> None:
+        """Notes that a get of the short way was given up.
 
         Parameters
         ----------
-        object_id, code, scope, element : int
-            Where the property is.
-        kind : int
-            The type, as for `_hal.Quick.get`.
+        idle : Quick
         name : str
-            The property, for the message if the call takes too long.
+            The property.
         thing : object
-            The object, for the same message.
-
-        Returns
-        -------
-        float or None
-            None: the thread has other work, or the answer is an error. Ask in the ordinary way.
+            The object.
+        hung : bool
+            Raise the error for a call that has missed its deadline.
         """
-        thread = self._call_thread
-        idle = thread.idle
-        if not isinstance(idle, _hal.Quick) or idle.abandoned:
-            return None
-        thread.check_not_forked()
-        timeout_s = self.timeouts.call_s
-        try:
-            return idle.get(self.library, object_id, code, scope, element, kind, timeout_s)
-        except _hal.HungError:
-            what = f"reading {name} of {thing!r}"
-            thread.gave_up(idle, what, 0.0)
+        what, timeout_s = f"reading {name} of {thing!r}", self.timeouts.call_s
+        self._call_thread.gave_up(idle, what, 0.0 if hung else timeout_s)
+        if hung:
             raise StreamTimeoutError(
                 f"{what} did not return within {timeout_s:g} s; the call was abandoned. Replug "
                 "the device, or choose another"
             ) from None
-        except BaseException:
-            if idle.abandoned:
-                thread.gave_up(idle, f"reading {name} of {thing!r}", timeout_s)
-            raise
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
         """Tidies up for the call that is under way; see `CallThread.ensure`."""

@@ -11,11 +11,21 @@
 #include <time.h>
 
 enum state { AWAY, IDLE, CLAIMED, REQUESTED, RUNNING, DONE, ABANDONED };
-enum { SPIN_NS = 50000, NAP_NS = 1000000 };
+/* A thread waits for its partner by spinning without system calls, and then it sleeps. It spins for
+ * NEAR_NS if the partner does not run, as it would have answered by then. BUSY_NS is for a client
+ * that keeps the GIL. If both use the same processor, sched_yield lets the partner run, which takes
+ * less time than to wake it up. It is not called otherwise, because the processor would work for
+ * other programs for some milliseconds. */
+enum { NEAR_NS = 500, BUSY_NS = 5000, SPIN_NS = 50000, NAP_NS = 1000000 };
+enum { MOST_YIELDS = 3 };
+
+static _Atomic uint32_t forks; /* of this process and of those from which it was forked */
 
 struct vc_quick {
+    uint32_t forks; /* when it was made: a forked child has no thread that serves */
     _Atomic int state;
     _Atomic uint32_t pokes;
+    _Atomic int server_cpu, client_cpu; /* the processors on which they were last; -1: not known */
     _Atomic int server_sleeps;
     _Atomic int client_sleeps;
     pthread_mutex_t lock;
@@ -30,9 +40,40 @@ static int64_t now_ns(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+static int own_cpu(void) {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+/* Whether the partner was last on the processor of this thread. */
+static bool shares_cpu(_Atomic int *mine, const _Atomic int *partner) {
+    int cpu = own_cpu();
+    atomic_store_explicit(mine, cpu, memory_order_relaxed);
+    return cpu >= 0 && cpu == atomic_load_explicit(partner, memory_order_relaxed);
+}
+
+static void count_fork(void) { atomic_fetch_add(&forks, 1); }
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
 vc_quick *vc_quick_new(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     vc_quick *quick = calloc(1, sizeof *quick);
     if (quick != NULL) {
+        quick->forks = atomic_load(&forks);
+        quick->server_cpu = quick->client_cpu = -1;
         pthread_mutex_init(&quick->lock, NULL);
         pthread_cond_init(&quick->for_server, NULL);
         pthread_cond_init(&quick->for_client, NULL);
@@ -63,12 +104,13 @@ static void sleep_for(vc_quick *quick, pthread_cond_t *condition, int64_t ns) {
     pthread_cond_timedwait(condition, &quick->lock, &until);
 }
 
-/* A thread that falls asleep sets `sleeps` before it looks at what it waits for. */
+/* A thread that falls asleep sets `sleeps` before it looks at what it waits for. The lock is free
+ * again before the signal, because the thread takes it when it wakes up. */
 static void wake(vc_quick *quick, _Atomic int *sleeps, pthread_cond_t *condition) {
     if (atomic_load(sleeps)) {
         pthread_mutex_lock(&quick->lock);
-        pthread_cond_broadcast(condition);
         pthread_mutex_unlock(&quick->lock);
+        pthread_cond_signal(condition);
     }
 }
 
@@ -90,36 +132,41 @@ static bool answer(vc_quick *quick) {
 }
 
 int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns) {
-    int64_t until_ns = now_ns() + timeout_ns;
-    int64_t spin_until_ns = now_ns() + SPIN_NS;
+    int64_t last_ns = now_ns(), until_ns = last_ns + timeout_ns;
+    int yields = 0;
     atomic_store(&quick->state, IDLE);
     for (;;) {
-        int64_t ns = now_ns();
-        if (atomic_load(&quick->state) == REQUESTED) {
+        int state = atomic_load(&quick->state);
+        if (state == REQUESTED) {
             if (!answer(quick)) {
                 return VC_QUICK_ABANDONED;
             }
-            spin_until_ns = now_ns() + SPIN_NS;
-            until_ns = now_ns() + timeout_ns;
+            last_ns = now_ns();
+            until_ns = last_ns + timeout_ns;
+            yields = 0;
             continue;
         }
+        int64_t ns = now_ns();
         bool poked = atomic_load(&quick->pokes) != seen;
         if ((poked || ns >= until_ns) && move(quick, IDLE, AWAY)) {
             return poked ? VC_QUICK_POKED : VC_QUICK_TIMEOUT;
         }
-        if (poked || ns < spin_until_ns) {
+        bool shared = shares_cpu(&quick->server_cpu, &quick->client_cpu);
+        if (poked || (shared && yields++ < MOST_YIELDS)) {
             sched_yield();
-            continue;
+        } else if (!shared && ns - last_ns < SPIN_NS) {
+            relax();
+        } else {
+            pthread_mutex_lock(&quick->lock);
+            atomic_store(&quick->server_sleeps, 1);
+            state = atomic_load(&quick->state);
+            if (state != REQUESTED && atomic_load(&quick->pokes) == seen) {
+                /* A client that is about to ask, or to take its answer, needs only a moment. */
+                sleep_for(quick, &quick->for_server, state == IDLE ? until_ns - ns : NAP_NS);
+            }
+            atomic_store(&quick->server_sleeps, 0);
+            pthread_mutex_unlock(&quick->lock);
         }
-        pthread_mutex_lock(&quick->lock);
-        atomic_store(&quick->server_sleeps, 1);
-        int state = atomic_load(&quick->state);
-        if (state != REQUESTED && atomic_load(&quick->pokes) == seen) {
-            /* A client that is about to ask, or to take its answer, needs only a moment. */
-            sleep_for(quick, &quick->for_server, state == IDLE ? until_ns - ns : NAP_NS);
-        }
-        atomic_store(&quick->server_sleeps, 0);
-        pthread_mutex_unlock(&quick->lock);
     }
 }
 
@@ -131,24 +178,54 @@ void vc_quick_poke(vc_quick *quick) {
 }
 
 bool vc_quick_begin(vc_quick *quick, const vc_quick_request *request) {
-    if (!move(quick, IDLE, CLAIMED)) {
+    if (quick->forks != atomic_load(&forks) || !move(quick, IDLE, CLAIMED)) {
         return false;
     }
     quick->request = *request;
+    atomic_store_explicit(&quick->client_cpu, own_cpu(), memory_order_relaxed);
     atomic_store(&quick->state, REQUESTED);
     wake(quick, &quick->server_sleeps, &quick->for_server);
     return true;
 }
 
-bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns) {
+/* Whether a client that has waited for `ns` spins on. */
+static bool spins(int state, int64_t ns, int64_t most_ns) {
+    return ns < (state == REQUESTED ? NEAR_NS : most_ns);
+}
+
+bool vc_quick_spin(vc_quick *quick) {
     int64_t begun_ns = now_ns();
-    int64_t spin_ns = timeout_ns < SPIN_NS ? timeout_ns : SPIN_NS;
-    do {
-        if (atomic_load(&quick->state) == DONE) {
+    for (;;) {
+        int state = atomic_load(&quick->state);
+        if (state == DONE) {
             return true;
         }
-        sched_yield();
-    } while (now_ns() - begun_ns < spin_ns);
+        if (shares_cpu(&quick->client_cpu, &quick->server_cpu) ||
+            !spins(state, now_ns() - begun_ns, BUSY_NS)) {
+            return false;
+        }
+        relax();
+    }
+}
+
+bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns) {
+    int64_t begun_ns = now_ns();
+    for (int yields = 0;;) {
+        int state = atomic_load(&quick->state);
+        if (state == DONE) {
+            return true;
+        }
+        if (shares_cpu(&quick->client_cpu, &quick->server_cpu)) {
+            if (yields++ == MOST_YIELDS) {
+                break;
+            }
+            sched_yield();
+        } else if (spins(state, now_ns() - begun_ns, SPIN_NS)) {
+            relax();
+        } else {
+            break;
+        }
+    }
     pthread_mutex_lock(&quick->lock);
     atomic_store(&quick->client_sleeps, 1);
     int64_t left_ns = timeout_ns - (now_ns() - begun_ns);

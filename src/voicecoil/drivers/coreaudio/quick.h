@@ -38,8 +38,12 @@ int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns);
 uint32_t vc_quick_pokes(const vc_quick *quick); /* [control] */
 void vc_quick_poke(vc_quick *quick);            /* [not IO] */
 
-/* Hands a request over. Returns false if nobody serves, or another client does this. [control] */
+/* Hands a request over. Returns false if nobody serves, as in a forked child, or if another client
+ * does this. [control] */
 bool vc_quick_begin(vc_quick *quick, const vc_quick_request *request);
+/* Waits for the answer for a few microseconds, without a system call, so that a client need not
+ * release the GIL. Returns false if it has not come. [control] */
+bool vc_quick_spin(vc_quick *quick);
 /* Waits for the answer. Returns false after the timeout. [control] */
 bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns);
 /* Takes the answer, after vc_quick_wait has returned true. [control] */

@@ -1,5 +1,7 @@
 # Gets of numbers without a hand-over through Python: a part of _hal.pyx. See quick.h.
 
+from time import monotonic
+
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
 
@@ -51,33 +53,18 @@ cdef class Quick:
             why = vc_quick_serve(self.quick, seen, timeout_ns)
         return None if why == VC_QUICK_ABANDONED else why == VC_QUICK_POKED
 
-    def get(self, Library library not None, uint32_t object, uint32_t selector, uint32_t scope,
-            uint32_t element, int kind, double timeout_s):
-        """A number: `kind` is 0 for a UInt32, 1 SInt32, 2 Float32, 3 Float64, 4 a flag.
-
-        Returns None if the call thread has other work, or if the answer is an error: the caller
-        then asks in the ordinary way. Raises HungError at the deadline.
-        """
-        cdef vc_quick_request request
+    cdef void wait(self, vc_quick_request *request, double timeout_s) except *:
+        """Waits until the answer has come. Raises HungError at the deadline."""
         cdef int64_t left_ns = <int64_t>(timeout_s * 1e9)
         cdef int64_t slice_ns
         cdef bint done
-        cdef double number
-        cdef float small
-        cdef uint32_t whole
-        request.get = <AudioObjectGetPropertyData_fn>library.find("AudioObjectGetPropertyData")
-        request.object = object
-        request.address = address(selector, scope, element)
-        request.size = 8 if kind == 3 else 4
-        if not vc_quick_begin(self.quick, &request):
-            return None
         try:
             while True:
                 slice_ns = left_ns if left_ns < SLICE_NS else SLICE_NS
                 with nogil:
                     done = vc_quick_wait(self.quick, slice_ns)
                 if done:
-                    break
+                    return
                 PyErr_CheckSignals()
                 left_ns -= slice_ns
                 if left_ns <= 0:
@@ -86,20 +73,143 @@ cdef class Quick:
             with nogil:
                 done = not vc_quick_abandon(self.quick)
             if done:
-                vc_quick_take(self.quick, &request)
+                vc_quick_take(self.quick, request)
             else:
                 self.abandoned = True
             raise
-        vc_quick_take(self.quick, &request)
-        if request.status != 0 or request.size != (8 if kind == 3 else 4):
+
+
+cdef class Shortcut:
+    """The short way to numbers of one driver.
+
+    Parameters
+    ----------
+    library : Library
+    thread : object
+        Its `idle` is the `Quick` that serves at the moment, or None.
+    driver : object
+        Its `timeouts.call_s` is the deadline, s. Its `gave_up(quick, name, thing, hung)` is called
+        if a request was given up.
+    """
+
+    cdef Library library
+    cdef object thread
+    cdef object driver
+
+    def __init__(self, Library library not None, thread, driver):
+        self.library = library
+        self.thread = thread
+        self.driver = driver
+
+    cdef object get(self, uint32_t object, AudioObjectPropertyAddress at, int kind, thing, name):
+        """A number, see `Number`; None if the ordinary way must be taken."""
+        cdef vc_quick_request request
+        cdef Quick quick
+        cdef uint32_t size = 8 if kind == 3 else 4
+        idle = self.thread.idle
+        if type(idle) is not Quick:
             return None
-        if kind == 3:
-            memcpy(&number, request.data, 8)
-            return number if isfinite(number) else None
-        if kind == 2:
-            memcpy(&small, request.data, 4)
-            return small if isfinite(small) else None
-        memcpy(&whole, request.data, 4)
-        if kind == 4:
-            return whole != 0
-        return whole if kind == 0 else <int32_t>whole
+        quick = <Quick>idle
+        if quick.abandoned:
+            return None
+        request.get = <AudioObjectGetPropertyData_fn>self.library.find("AudioObjectGetPropertyData")
+        request.object = object
+        request.address = at
+        request.size = size
+        if not vc_quick_begin(quick.quick, &request):
+            return None
+        # The GIL is kept for a moment, because releasing it takes as long as most answers.
+        if not vc_quick_spin(quick.quick):
+            self.wait(quick, &request, thing, name)
+        vc_quick_take(quick.quick, &request)
+        if request.status != 0 or request.size != size:
+            return None
+        return number(kind, request.data)
+
+    cdef void wait(self, Quick quick, vc_quick_request *request, thing, name) except *:
+        try:
+            quick.wait(request, self.driver.timeouts.call_s)
+        except HungError:
+            self.driver.gave_up(quick, name, thing, True)
+        except BaseException:
+            if quick.abandoned:
+                self.driver.gave_up(quick, name, thing, False)
+            raise
+
+
+cdef object number(int kind, const unsigned char *data):
+    cdef double large
+    cdef float small
+    cdef uint32_t whole
+    if kind == 3:
+        memcpy(&large, data, 8)
+        return large if isfinite(large) else None
+    if kind == 2:
+        memcpy(&small, data, 4)
+        return small if isfinite(small) else None
+    memcpy(&whole, data, 4)
+    if kind == 4:
+        return whole != 0
+    return whole if kind == 0 else <int32_t>whole
+
+
+cdef class Number:
+    """A property that is a number, as attribute of objects.
+
+    Reading it takes the short way if that is possible. A class derived from this one can be used
+    as a descriptor.
+
+    Parameters
+    ----------
+    row : object
+        The property, with `name`, `code`, `scopes`, `whole` and `kind`. `kind` is 0 for a UInt32, 1
+        SInt32, 2 Float32, 3 Float64, 4 a flag.
+    meaning : callable or None
+        What a number means.
+    trusted_s : float
+        How long the ID of an object is used without a comparison, s.
+    """
+
+    cdef AudioObjectPropertyAddress at
+    cdef int kind
+    cdef bint is_global
+    cdef double trusted_s
+    cdef object name
+    cdef object meaning
+
+    def __init__(self, row, meaning, double trusted_s):
+        self.at = address(row.code, row.whole, 0)
+        self.kind = row.kind
+        self.is_global = row.scopes == "global"
+        self.trusted_s = trusted_s
+        self.name = row.name
+        self.meaning = meaning
+
+    def of(self, thing):
+        """The value that `thing` has; None if the ordinary way must be taken.
+
+        `thing` has an `_id` that was compared at the time `_checked`, a `_scope`, an `_element` and
+        a `_shortcut`.
+        """
+        cdef AudioObjectPropertyAddress at = self.at
+        cdef uint32_t object = thing._id
+        if object == 0 or <double>monotonic() - <double>thing._checked >= self.trusted_s:
+            return None
+        scope = thing._scope
+        if scope is not None and not self.is_global:
+            at.mScope = scope
+        element = thing._element
+        if element is not None:
+            at.mElement = element
+        value = (<Shortcut?>thing._shortcut).get(object, at, self.kind, thing, self.name)
+        return value if value is None or self.meaning is None else self.meaning(value)
+
+    def __get__(self, thing, owner):
+        if thing is None:
+            return self
+        value = self.of(thing)
+        return self.read(thing) if value is None else value
+
+    def read(self, thing):
+        """The value by the ordinary way."""
+        raise NotImplementedError
