@@ -7,6 +7,7 @@
 #include "histogram.h"
 #include "memory.h"
 #include "preempt.h"
+#include "shown.h"
 #include "thread.h"
 
 #if defined(__APPLE__)
@@ -43,10 +44,14 @@ static int32_t check_result(vc_bridge *bridge, PyObject *result) {
         return VC_ERROR;
     }
     if (result != Py_None) {
-        PyErr_Format(bridge->types.result,
-                     "the callback returned %R; a callback fills block.output in place and returns "
-                     "None (raise voicecoil.Stop to end the stream)",
-                     result);
+        PyObject *shown = vc_py_shown(result);
+        if (shown != NULL) {
+            PyErr_Format(bridge->types.result,
+                         "the callback returned %U; a callback fills block.output in place and "
+                         "returns None (raise voicecoil.Stop to end the stream)",
+                         shown);
+            Py_DECREF(shown);
+        }
         return VC_ERROR;
     }
     return VC_CONTINUE;

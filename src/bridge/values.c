@@ -10,6 +10,7 @@
  * "s" a uint32 with the number of bytes, followed by up to `size` bytes. */
 #define PY_SSIZE_T_CLEAN
 #include "block.h"
+#include "shown.h"
 
 typedef struct field {
     uint32_t offset;
@@ -89,8 +90,12 @@ static int store(unsigned char *record, const field *at, PyObject *name, PyObjec
         return 0;
     }
     if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-        PyErr_Format(PyExc_TypeError, "%U = %R; it was opened as %s and stays one", name, value,
-                     at->kind == 'd' ? "a float" : "an int");
+        PyObject *shown = vc_py_shown(value);
+        if (shown != NULL) {
+            PyErr_Format(PyExc_TypeError, "%U = %U; it was opened as %s and stays one", name, shown,
+                         at->kind == 'd' ? "a float" : "an int");
+            Py_DECREF(shown);
+        }
     }
     return -1;
 }

@@ -15,6 +15,7 @@ from voicecoil.wording import plural, with_article
 __all__ = [
     "check_blocksize",
     "check_count",
+    "check_fade",
     "check_gain",
     "check_latency",
     "check_samplerate",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 MAX_NAME = 64  # characters in a stream's name
+MAX_FADE_S = 120.0  # of a fade; more are milliseconds, as other libraries take them
 SHOWN = 80  # longest representation of a wrong value in a message, in characters
 
 
@@ -70,7 +72,7 @@ def check_count(value: Any, name: str, possible: str, least: int = 0) -> int:
     """Return `value` as an int of at least `least`; error messages end with `possible`."""
     count = _whole(value, name, possible)
     if not least <= count < 1 << 40:
-        raise ArgumentError(f"{name}={value!r}; give {possible}")
+        raise ArgumentError(f"{name}={shown(value)}; give {possible}")
     return count
 
 
@@ -81,7 +83,7 @@ def check_samplerate(samplerate: Any) -> float | None:
     rate = _number(samplerate, "samplerate", "48000")
     low, high = RATE_RANGE_HZ
     if not low <= rate <= high:
-        raise ArgumentError(f"samplerate={samplerate!r} Hz; use {low:.0f} to {high:.0f}")
+        raise ArgumentError(f"samplerate={shown(samplerate)} Hz; use {low:.0f} to {high:.0f}")
     return rate
 
 
@@ -111,7 +113,7 @@ def check_blocksize(blocksize: Any) -> int | None:
         return None
     if not low <= frames <= high:
         raise ArgumentError(
-            f"blocksize={blocksize!r} frames; use {low} to {high}, or None or 0 "
+            f"blocksize={shown(blocksize)} frames; use {low} to {high}, or None or 0 "
             "for the device's own"
         )
     return frames
@@ -131,7 +133,7 @@ def check_latency(latency: Any) -> Literal["safe", "low"] | float:
     except ArgumentTypeError:
         raise ArgumentTypeError(f"latency={shown(latency)}; use {possible}") from None
     if not 0 < seconds <= MAX_LEAD_S:
-        raise ArgumentError(f"latency={latency!r}; use {possible}")
+        raise ArgumentError(f"latency={shown(latency)}; use {possible}")
     return seconds
 
 
@@ -141,7 +143,7 @@ def check_timeout(timeout: Any, name: str = "timeout") -> float | None:
         return None
     seconds = _number(timeout, name, "1.5")
     if math.isnan(seconds) or seconds < 0:
-        raise ArgumentError(f"{name}={timeout!r} s; give 0 or more, or None to wait for ever")
+        raise ArgumentError(f"{name}={shown(timeout)} s; give 0 or more, or None to wait for ever")
     return seconds
 
 
@@ -151,8 +153,19 @@ def check_seconds(seconds: Any, name: str, least_excluded: bool = False) -> floa
     enough = value > 0 if least_excluded else value >= 0
     if not enough or value >= 1e9:
         raise ArgumentError(
-            f"{name}={seconds!r} s; give {'more than 0' if least_excluded else '0 or more'}, and "
-            "less than 1e9"
+            f"{name}={shown(seconds)} s; give "
+            f"{'more than 0' if least_excluded else '0 or more'}, and less than 1e9"
+        )
+    return value
+
+
+def check_fade(fade_s: Any, name: str = "fade_s") -> float:
+    """Return the duration of a fade in seconds, 0 to ``MAX_FADE_S``."""
+    value = _number(fade_s, name, "1.5")
+    if not 0 <= value <= MAX_FADE_S:
+        raise ArgumentError(
+            f"{name}={shown(fade_s)} s; give 0 or more, and at most {MAX_FADE_S:g}. "
+            f"{name}=0.01 is 10 ms"
         )
     return value
 
@@ -162,8 +175,8 @@ def check_gain(gain: Any, name: str = "gain") -> float:
     value = _number(gain, name, "1.0")
     if not abs(value) <= MAX_GAIN:
         raise ArgumentError(
-            f"{name}={gain!r}; give a linear gain such as 0.5, at most {MAX_GAIN:g} (120 dB); a "
-            "negative one inverts"
+            f"{name}={shown(gain)}; give a linear gain such as 0.5, at most {MAX_GAIN:g} (120 dB); "
+            "a negative one inverts"
         )
     return value
 

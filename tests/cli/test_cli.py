@@ -53,6 +53,22 @@ def test_each_help_has_examples_that_parse(
         assert bound is not None
 
 
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ("record --seconds", "Unknown option '--seconds'. See: voicecoil record --help"),
+        ("record --seconds=3 x", "Unknown option '--seconds'. See: voicecoil record --help"),
+        ("play --loopz 3", "Unknown option '--loopz'; did you mean '--loops'? See: "),
+        ("record x --durations 3", "Unknown option '--durations'; did you mean '--duration'? See"),
+    ],
+)
+def test_only_a_close_option_is_suggested(
+    tokens: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tokens.split()) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.strip() == vc.__version__

@@ -218,6 +218,8 @@ def test_any_thread_pauses_and_resumes(rig: Rig, mixer: vc.Mixer) -> None:
 
 def test_wrong_fades_are_refused_and_nothing_is_paused(mixer: vc.Mixer) -> None:
     for paused in (mixer, mixer.group()):
-        with pytest.raises(vc.ArgumentError, match="fade_s=-1 s; give 0 or more"):
-            paused.pause(fade_s=-1)
+        for fade_s in (-1, 500):
+            says = rf"fade_s={fade_s} s; give 0 or more, and at most 120\. fade_s=0\.01 is"
+            with pytest.raises(vc.ArgumentError, match=says):
+                paused.pause(fade_s=fade_s)
         assert not paused.paused

@@ -64,13 +64,13 @@ def check_name(callback: Any) -> str:
     parts = [*module.split("."), *name.split(".")]
     if not separator or not all(part.isidentifier() for part in parts):
         raise ArgumentError(
-            f"callback={callback!r}; with isolated=True it is a module and a name in it, such as "
-            '"mysynth:tone"'
+            f"callback={shown(callback)}; with isolated=True it is a module and a name in it, such "
+            'as "mysynth:tone"'
         )
     if module == "__main__":
         raise ArgumentError(
-            f"callback={callback!r}; the isolated interpreter has a __main__ of its own. Put the "
-            "callable into a module that can be imported, and name that"
+            f"callback={shown(callback)}; the isolated interpreter has a __main__ of its own. Put "
+            "the callable into a module that can be imported, and name that"
         )
     return callback
 

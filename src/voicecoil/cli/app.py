@@ -31,6 +31,7 @@ from voicecoil.errors import (
     VoicecoilError,
 )
 from voicecoil.printable import printable, printable_lines
+from voicecoil.wording import did_you_mean
 
 __all__ = [
     "DeviceName",
@@ -240,7 +241,17 @@ def warn(text: str, style: str = "yellow") -> None:
 def _one_line(error: cyclopts.CycloptsError) -> str:
     if isinstance(error, cyclopts.UnusedCliTokensError):
         return f"{' '.join(error.unused_tokens or [])!r} is more than this command takes."
+    if isinstance(error, cyclopts.UnknownOptionError):
+        return _unknown_option(error)
     return re.sub(r"\s+", " ", str(error)).strip()
+
+
+def _unknown_option(error: cyclopts.UnknownOptionError) -> str:
+    """Name an option only if it is close. The one of cyclopts for "--seconds" is "--json"."""
+    given = (error.token.keyword or error.token.value).partition("=")[0]
+    names = [name for one in error.argument_collection if one.parse for name in one.names]
+    near = did_you_mean(given, names)
+    return f"Unknown option {given!r}; {near}" if near else f"Unknown option {given!r}."
 
 
 def _help_of(tokens: Sequence[str]) -> str:

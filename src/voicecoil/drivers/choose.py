@@ -12,6 +12,7 @@ import sys
 import threading
 from importlib import import_module
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.protocol import Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DriverError
 from voicecoil.lifetime.uninterrupted import uninterrupted
@@ -76,7 +77,7 @@ def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Dr
     if not isinstance(driver, str):
         if not callable(getattr(driver, "open_stream", None)):
             raise ArgumentTypeError(
-                f"driver={driver!r} is neither a name nor a driver; names are "
+                f"driver={shown(driver)} is neither a name nor a driver; names are "
                 + " and ".join(real_driver_names())
             )
         return driver

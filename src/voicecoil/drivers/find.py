@@ -67,7 +67,7 @@ def default_device(direction: Direction, driver: str | Driver | None = None) -> 
         There is no default device.
     """
     if direction not in ("input", "output"):
-        raise ArgumentError(f'direction={direction!r}; possible are "input" and "output"')
+        raise ArgumentError(f'direction={shown(direction)}; possible are "input" and "output"')
     return find_device(None, (direction,), get_driver(driver))
 
 

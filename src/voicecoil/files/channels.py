@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from voicecoil.arguments import shown
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.wording import plural
 
@@ -70,7 +71,8 @@ def check_channels(channels: int, name: str = "channels") -> int:
         number = index(channels)
     except TypeError:
         raise ArgumentTypeError(
-            f"{name} is {channels!r}; it must be an integer from 1 to {MAX_CHANNELS}, such as 2"
+            f"{name} is {shown(channels)}; it must be an integer from 1 to {MAX_CHANNELS}, "
+            "such as 2"
         ) from None
     if not 1 <= number <= MAX_CHANNELS:
         raise ArgumentError(
@@ -145,7 +147,7 @@ def _explicit(sources: int, targets: int, mapping: Any) -> Mix:
         f"silence), or gains of shape (target_channels, source_channels) = ({targets}, {sources})"
     )
     if isinstance(mapping, (str, bytes)) or not hasattr(mapping, "__len__"):
-        raise ArgumentTypeError(f"mapping is {mapping!r}; {expected}")
+        raise ArgumentTypeError(f"mapping is {shown(mapping)}; {expected}")
     entries = list(mapping)
     if any(hasattr(entry, "__len__") for entry in entries):
         return _explicit_gains(sources, targets, mapping, expected)
@@ -165,7 +167,7 @@ def _explicit_index(target: int, entry: Any, sources: int, expected: str) -> int
             raise TypeError
         source = index(entry)
     except TypeError:
-        raise ArgumentTypeError(f"mapping[{target}] is {entry!r}; {expected}") from None
+        raise ArgumentTypeError(f"mapping[{target}] is {shown(entry)}; {expected}") from None
     if not 0 <= source < sources:
         raise ArgumentError(f"mapping[{target}] is {source}; {expected}")
     return source

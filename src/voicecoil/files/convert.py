@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from voicecoil.arguments import shown
 from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
 from voicecoil.files.arrays import ArraySource
 from voicecoil.files.channels import apply, check_channels, mix_matrix
@@ -72,7 +73,8 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
             source = CheckedSource(array_or_path)
         if samplerate is not None and check_file_rate(samplerate) != source.samplerate:
             raise ArgumentError(
-                f"samplerate is {samplerate!r} and the source has {source.samplerate}; leave it out"
+                f"samplerate is {shown(samplerate)} and the source has {source.samplerate}; "
+                "leave it out"
             )
         return source
     if not isinstance(array_or_path, (str, os.PathLike)):
@@ -135,7 +137,7 @@ def converted(
     count = check_channels(channels)
     if not isinstance(quality, str) or quality.upper() not in QUALITIES:
         raise ArgumentError(
-            f"quality is {quality!r}; possible are {', '.join(QUALITIES)}. Use 'HQ'"
+            f"quality is {shown(quality)}; possible are {', '.join(QUALITIES)}. Use 'HQ'"
         )
     mix = mix_matrix(source.channels, count, mapping)
     same_channels = isinstance(mix, tuple) and mix == tuple(range(source.channels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import index
 from typing import TYPE_CHECKING, Protocol
 
+from voicecoil.arguments import shown
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def check_max_frames(max_frames: int) -> int:
         number = index(max_frames)
     except TypeError:
         raise ArgumentTypeError(
-            f"max_frames is {max_frames!r}; give an integer of 1 or more, such as 4096"
+            f"max_frames is {shown(max_frames)}; give an integer of 1 or more, such as 4096"
         ) from None
     if number < 1:
         raise ArgumentError(f"max_frames is {number}; give 1 or more, such as 4096")
@@ -120,7 +121,9 @@ def check_seek(frame: float, frames: int | None) -> int:
         else:
             number = index(frame)
     except TypeError:
-        raise ArgumentTypeError(f"frame is {frame!r}; give an integer from 0 to {last}") from None
+        raise ArgumentTypeError(
+            f"frame is {shown(frame)}; give an integer from 0 to {last}"
+        ) from None
     if number < 0 or (frames is not None and number > frames):
         raise ArgumentError(f"frame is {number}; use 0 to {last}")
     return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numbers import Real
 
+from voicecoil.arguments import shown
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.limits import FILE_RATE_RANGE_HZ
 
@@ -33,7 +34,7 @@ def check_file_rate(samplerate: float, name: str = "samplerate") -> int:
     low, high = FILE_RATE_RANGE_HZ
     possible = f"use a whole number from {low} to {high} (Hz)"
     if isinstance(samplerate, bool) or not isinstance(samplerate, Real):
-        raise ArgumentTypeError(f"{name} is {samplerate!r}; {possible}, such as 48000")
+        raise ArgumentTypeError(f"{name} is {shown(samplerate)}; {possible}, such as 48000")
     if not low <= samplerate <= high or samplerate != int(samplerate):
-        raise ArgumentError(f"{name} is {samplerate!r}; {possible}, such as 48000")
+        raise ArgumentError(f"{name} is {shown(samplerate)}; {possible}, such as 48000")
     return int(samplerate)

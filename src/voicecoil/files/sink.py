@@ -6,6 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from voicecoil.arguments import shown
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -167,7 +168,7 @@ class FileSink(Unique):
         self._duplicate = -1  # the descriptor that libsndfile writes to and closes
         self._closed = False
         if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o7777:
-            raise ArgumentError(f"mode is {mode!r}; give permissions such as 0o600")
+            raise ArgumentError(f"mode is {shown(mode)}; give permissions such as 0o600")
         # Try the format in memory, so that an impossible format is an error before audio begins.
         self._opened(io.BytesIO()).close()
         self._target = Target(self.path, exist_ok=exist_ok, mode=mode, whole=whole)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from voicecoil import _core
 from voicecoil.arguments import (
     check_count,
+    check_fade,
     check_gain,
     check_latency,
-    check_seconds,
     check_timeout,
+    shown,
 )
 from voicecoil.callbacks.native import as_native
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
@@ -284,7 +285,8 @@ class Mixer(OutputLife, MixerFacts):
             return Sound(sound, own)
         if samplerate not in (None, sound.samplerate):
             raise ArgumentError(
-                f"samplerate is {samplerate!r} and the sound has {sound.samplerate:g}; leave it out"
+                f"samplerate is {shown(samplerate)} and the sound has {sound.samplerate:g}; "
+                "leave it out"
             )
         return sound
 
@@ -401,7 +403,7 @@ class Mixer(OutputLife, MixerFacts):
         StreamTimeoutError
             The device did not stop in time.
         """
-        seconds = check_seconds(fade_s, "fade_s")
+        seconds = check_fade(fade_s)
         monitor, stream = self._home.monitor, self._home.stream
         if monitor.closed:
             return

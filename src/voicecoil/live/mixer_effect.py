@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _block, _core
+from voicecoil.arguments import shown
 from voicecoil.callbacks.unsuitable import why_unsuitable
 from voicecoil.errors import ArgumentTypeError, CallbackResultError
 from voicecoil.lifetime.exit_and_fork import report
@@ -83,7 +84,7 @@ class PythonEffect:
                 "callable that gets an array (frames, channels), or a pedalboard"
             )
         if (why := why_unsuitable(effect)) is not None:
-            raise ArgumentTypeError(f"effect={effect!r} is {why}")
+            raise ArgumentTypeError(f"effect={shown(effect)} is {why}")
         return effect  # type: ignore[no-any-return]
 
     def _process(self, audio: NDArray[Any]) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_seconds
+from voicecoil.arguments import check_fade, check_seconds
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -52,7 +52,8 @@ class MixerHome:
 
     def frames_of(self, seconds: Any, name: str) -> int:
         """Returns a duration as frames of the device."""
-        return min(round(check_seconds(seconds, name) * self.samplerate), MAX_RAMP_FRAMES)
+        check = check_fade if name == "fade_s" else check_seconds
+        return min(round(check(seconds, name) * self.samplerate), MAX_RAMP_FRAMES)
 
     def refuse_closed(self) -> None:
         """Raises an error if nothing can be played any more."""

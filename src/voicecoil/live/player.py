@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_gain, check_samplerate, check_seconds, check_timeout
+from voicecoil.arguments import check_fade, check_gain, check_samplerate, check_timeout
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError, StreamTimeoutError
 from voicecoil.lifetime.waking import reached
@@ -356,7 +356,7 @@ class Player(PlayerLife):
         fade_s : float
             Duration of the fade, s. 0 ends the sound without a fade.
         """
-        self._code.clear(self._frames_of(check_seconds(fade_s, "fade_s")))
+        self._code.clear(self._frames_of(check_fade(fade_s)))
 
     # ---- marks ----
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_seconds
+from voicecoil.arguments import check_fade, check_seconds
 from voicecoil.drivers.protocol import Device, Latency
 from voicecoil.errors import ArgumentError
 from voicecoil.live.feed import Feed
@@ -183,7 +183,7 @@ class PlayerFacts(WithPan):
         fade_s : float
             Duration of the fade, s.
         """
-        frames = self._frames_of(check_seconds(fade_s, "fade_s"))
+        frames = self._frames_of(check_fade(fade_s))
         self._paused = True
         self._code.pause(True, frames)
 
@@ -195,7 +195,7 @@ class PlayerFacts(WithPan):
         fade_s : float
             Duration of the fade, s.
         """
-        frames = self._frames_of(check_seconds(fade_s, "fade_s"))
+        frames = self._frames_of(check_fade(fade_s))
         self._paused = False
         self._code.pause(False, frames)
 

@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from voicecoil.arguments import check_seconds
+from voicecoil.arguments import check_fade
 from voicecoil.live.levels import RAMP_S
 from voicecoil.live.output_life import OutputLife
 from voicecoil.live.player_facts import PlayerFacts
@@ -44,7 +44,7 @@ class PlayerLife(OutputLife, PlayerFacts):
         StreamTimeoutError
             The device did not stop in time.
         """
-        seconds = check_seconds(fade_s, "fade_s")
+        seconds = check_fade(fade_s)
         if self._writer.closed:
             return
         self._writer.closed = True

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_seconds
+from voicecoil.arguments import check_fade
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.sounds.mixing import outputs
@@ -49,7 +49,7 @@ def stop_all(fade_s: float = RAMP_S) -> None:
     --------
     >>> voicecoil.stop_all(fade_s=0.5)
     """
-    seconds = check_seconds(fade_s, "fade_s")
+    seconds = check_fade(fade_s)
     refusals: list[StreamStateError] = []
     held = playbacks.now()
     for playback in held:

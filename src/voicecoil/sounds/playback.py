@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_gain, check_seconds, check_timeout
+from voicecoil.arguments import check_fade, check_gain, check_timeout
 from voicecoil.drivers.protocol import Device
 from voicecoil.errors import SeekError, StreamStateError
 from voicecoil.files.protocol import check_seek
@@ -173,7 +173,7 @@ class Playback(Unique):
         self._paused = pause
 
     def _fade_frames(self, fade_s: float) -> int:
-        return self._output.fade_frames(check_seconds(fade_s, "fade_s"))
+        return self._output.fade_frames(check_fade(fade_s))
 
     def seek(self, frame: float) -> None:
         """Go to a frame of the sound. Returns at once.

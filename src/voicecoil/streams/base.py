@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from voicecoil import _core
-from voicecoil.arguments import check_seconds, check_timeout, shown
+from voicecoil.arguments import check_fade, check_timeout, shown
 from voicecoil.callbacks.native import as_native, check_native
 from voicecoil.errors import ArgumentTypeError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
@@ -210,7 +210,7 @@ class StreamBase(StreamFacts):
         StreamTimeoutError
             The callback did not return within 5 s, or within 5 s after the fade.
         """
-        self._end(drain=True, fade_s=check_seconds(fade_s, "fade_s"))
+        self._end(drain=True, fade_s=check_fade(fade_s))
 
     def abort(self) -> None:
         """Ends the stream like :meth:`stop`, but without waiting until the block was played."""

@@ -174,7 +174,7 @@ def check_request(
     """
     latency_mode = check_latency(latency)
     if arrays not in ("numpy", "memoryview"):
-        raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
+        raise ArgumentError(f'arrays={shown(arrays)}; possible are "numpy" and "memoryview"')
     kind, source = _check_callback(callback, isolated)
     if isinstance(source, NativeCallback):
         check_native(source, parameters, results)

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio._hal import NO_CONTENT, IOProc
 from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
 from voicecoil.drivers.coreaudio.hal import selector
@@ -143,7 +144,9 @@ class SimulatedCoreAudio(Unique):
         self.library: Any = load(self.path)
         self.seed = seed
         if clock not in ("stepped", "running", "real"):
-            raise ArgumentError(f'clock={clock!r}; possible are "stepped", "running" and "real"')
+            raise ArgumentError(
+                f'clock={shown(clock)}; possible are "stepped", "running" and "real"'
+            )
         if not _used.acquire(blocking=False):
             raise StreamStateError(
                 "a process can have only one simulated CoreAudio; close the other one first"

@@ -6,6 +6,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.hal import OUTPUT, selector
 from voicecoil.errors import ArgumentError, StreamStateError
 from voicecoil.testing.simulator_library import Run
@@ -145,7 +146,7 @@ class SimulatedDevice(Unique):
             There is no such content.
         """
         if kind not in _INPUTS:
-            raise ArgumentError(f"kind={kind!r}; possible are {', '.join(_INPUTS)}")
+            raise ArgumentError(f"kind={shown(kind)}; possible are {', '.join(_INPUTS)}")
         self._world.check(self._library.sim_set_input(self.id, _INPUTS[kind]))
 
     def overload(self, cycles: int = 1) -> None:

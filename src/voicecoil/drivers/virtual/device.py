@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from voicecoil import _core
+from voicecoil.arguments import shown
 from voicecoil.drivers.protocol import Device, OpenedFormat, OpenRequest
 from voicecoil.drivers.virtual.capture import Capture
 from voicecoil.errors import ArgumentError, StreamStateError, StreamTimeoutError
@@ -214,7 +215,7 @@ class VirtualDevice(Unique):
             Eight faults are already waiting.
         """
         if fault not in _FAULTS:
-            raise ArgumentError(f"fault={fault!r}; possible are {', '.join(_FAULTS)}")
+            raise ArgumentError(f"fault={shown(fault)}; possible are {', '.join(_FAULTS)}")
 
         def inject() -> None:
             with self._lock:
