@@ -240,6 +240,28 @@ class PulseContract(MonitoredContract):
         assert (source.input_channels, source.output_channels) == (2, 0)
         assert sink.name.endswith(" (PulseAudio)")
 
+    def test_devices_tell_their_transport_maker_and_model(self, rig: PulseRig) -> None:
+        control = rig.server.control
+        default = next(one for one in rig.driver.devices() if one.uid == "pulse")
+        assert default.transport == "virtual"  # that of its sink and of that sink's monitor
+        about = "device.bus=usb device.vendor.name=Makers device.product.name=M1"
+        module = control(
+            "load-module", "module-null-sink", "sink_name=facts", f"sink_properties={about!r}"
+        )
+        assert module is not None
+        try:
+            until(lambda: "pulse:facts" in {one.uid for one in rig.driver.devices()})
+            listed = {one.uid: one for one in rig.driver.devices()}
+        finally:
+            control("unload-module", module.strip())
+        facts = listed["pulse:facts"]
+        assert (facts.transport, facts.manufacturer, facts.model) == ("usb", "Makers", "M1")
+        assert (
+            facts.input_latency_frames is facts.output_latency_frames is facts.samplerates is None
+        )
+        ours = listed["pulse:null0"]
+        assert (ours.transport, ours.manufacturer) == ("virtual", None)
+
     def test_record_from_the_monitor_sample_for_sample(self, rig: PulseRig) -> None:
         blocks: list[NDArray[np.float32]] = []
         sound = coded(0, 20_000, 2)

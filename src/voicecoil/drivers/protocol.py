@@ -81,8 +81,9 @@ class Device:
 
     Notes
     -----
-    The attributes from `transport` on are None if the driver cannot tell. Two devices are equal if
-    the other attributes are.
+    The attributes from `transport` on are None if the driver cannot tell. CoreAudio tells all of
+    them, PulseAudio and PipeWire `transport`, `manufacturer` and `model`, and JACK `samplerates`.
+    Two devices are equal if the other attributes are.
     """
 
     name: str

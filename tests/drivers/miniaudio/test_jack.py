@@ -91,6 +91,7 @@ class TestJack(DriverContract):
         assert (device.name, device.uid) == ("JACK", "jack")
         assert (device.input_channels, device.output_channels) == (2, 2)
         assert device.samplerate == 48_000
+        assert (device.samplerates, device.transport) == ((48_000.0,), None)
         assert device.is_default_input
         assert device.is_default_output
 

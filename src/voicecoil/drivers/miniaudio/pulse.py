@@ -4,7 +4,8 @@ libpulse answers a lookup of a device that does not exist with a null pointer. T
 default source that does not exist yet when a server starts, and for a sink that is removed after it
 was listed. miniaudio looks devices up to get their formats, dereferences the null pointer and
 crashes. So miniaudio's context gets two wrapped functions of libpulse that filter such answers.
-They are called on the thread that calls PulseAudio, never on an IO thread.
+They are called on the thread that calls PulseAudio, never on an IO thread. `pulse_facts.py` reads
+in passing what else the answers tell about a device.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from voicecoil.drivers.miniaudio import pulse_facts as facts
 
 __all__ = ["Pulse", "guard", "timing"]
 
@@ -59,13 +62,16 @@ def timing(stream: int, is_playback: bool, frame_bytes: int) -> Pulse | None:
     return Pulse(info, update, unref, stream, is_playback, frame_bytes)
 
 
-def _guarded(address: int) -> Any:
+def _guarded(address: int, note: Callable[[int], None] = lambda info: None) -> Any:
+    """Wraps one of libpulse's functions. `note` gets the address of each answer that is used."""
     ask = _Ask(address)
 
     def guarded(context: int, name: int, answer: int, user: int) -> Any:
         tell: Callable[..., None] = _Answer(answer)
 
         def told(context: int, info: int | None, end: int, user: int) -> None:
+            if info:
+                note(info)
             if info or end > 0:
                 tell(context, info, end, user)
             if end != 0:
@@ -90,7 +96,7 @@ def guard(context: Any) -> int:
     for name in _NAMES:
         address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
         if address not in _guards:
-            _guards[address] = _guarded(address)
+            _guards[address] = _guarded(address, facts.note)
         for index, pointer in enumerate(pointers):
             if pointer == address:
                 pointers[index] = ctypes.cast(_guards[address], ctypes.c_void_p).value or 0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicecoil.arguments import program_name
 from voicecoil.drivers.call_thread import check_wanted
-from voicecoil.drivers.miniaudio import _io, jack, library, pulse
+from voicecoil.drivers.miniaudio import _io, jack, library, pulse, pulse_facts
 from voicecoil.drivers.miniaudio.jack_client import Spare
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
@@ -272,6 +272,8 @@ class Session:
         infos = ffi.new("ma_device_info *[2]")
         counts = ffi.new("ma_uint32[2]")
         check_wanted()
+        if self._kind.key == "pulse":
+            pulse_facts.clear()
         result = lib.ma_context_get_devices(
             context, infos + 1, counts + 1, infos, counts
         )  # playback, then capture
@@ -330,7 +332,13 @@ class Session:
     ) -> _Listed:
         inputs, outputs = (form[0] if form else 0 for form in formats)
         rate = (formats[1] or formats[0])[1]
-        return _Listed(Device(name, uid, "miniaudio", inputs, outputs, float(rate)), ids)
+        facts: dict[str, Any] = {}
+        if self._kind.key == "jack":
+            facts = {"samplerates": (float(rate),)}  # the server's, which clients cannot change
+        elif self._kind.key == "pulse":
+            uids = [uid] if any(ids) else [self.defaults[way] for way in WAYS if formats[way]]
+            facts = pulse_facts.facts_of([one.partition(":")[2] for one in uids if one])
+        return _Listed(Device(name, uid, "miniaudio", inputs, outputs, float(rate), **facts), ids)
 
     def _formats(self, context: Any, raw: bytes | None, way: int) -> tuple[int, int] | None:
         """Returns (channels, rate in Hz) of a device; None if it does not have that direction."""
