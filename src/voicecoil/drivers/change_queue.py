@@ -13,7 +13,7 @@ from typing import Generic, Self, TypeVar
 
 from voicecoil.arguments import check_timeout
 from voicecoil.callbacks.listener import check_listener
-from voicecoil.errors import StreamTimeoutError
+from voicecoil.errors import ForkedError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sealed import Unique
 
@@ -191,7 +191,8 @@ class ChangeQueue(Unique, Generic[Item]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        with contextlib.suppress(ForkedError):  # in a child, the listeners are the parent's
+            self.close()
 
 
 def _settle(future: asyncio.Future[None]) -> None:

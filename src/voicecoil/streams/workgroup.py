@@ -9,6 +9,7 @@ from typing import Self
 
 from voicecoil.drivers.protocol import ThreadGroup
 from voicecoil.errors import StreamStateError
+from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["WorkgroupMembership"]
 
@@ -31,6 +32,7 @@ class WorkgroupMembership:
         self._find = find
         self._group: ThreadGroup | None = None
         self._thread = 0
+        self._generation = 0  # of the process that has joined
         self.joined = False
 
     def __enter__(self) -> Self:
@@ -45,6 +47,7 @@ class WorkgroupMembership:
         self.joined = status in (0, ALREADY)
         if status == 0:
             self._group, self._thread = group, threading.get_ident()
+            self._generation = exit_and_fork.generation()
         return self
 
     def __exit__(
@@ -53,6 +56,9 @@ class WorkgroupMembership:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._group is not None and exit_and_fork.forked(self._generation):
+            self.joined = False  # only a thread of the parent is in the workgroup
+            return
         if self._group is not None and threading.get_ident() != self._thread:
             raise StreamStateError(
                 "another thread has joined the workgroup; only that thread can leave it"
