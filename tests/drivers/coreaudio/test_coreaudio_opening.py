@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from coreaudio import Worlds
+from voicecoil import hal
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.drivers.protocol import Latency
 from voicecoil.sounds.mixing import close_outputs
@@ -305,6 +306,26 @@ def test_formats_that_are_not_float(coreaudio: Worlds) -> None:
     device.override("sfmt", integer[:8] + b"3-ca" + integer[12:], object_id=stream, scope="glob")
     with pytest.raises(vc.DriverError, match=r"'ac-3'.*only 32-bit float"):
         play_on(world)
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_integers_that_are_not_mixed_are_refused_with_the_way_out(
+    coreaudio: Worlds, bits: int
+) -> None:
+    """What the message advises is run, and the device plays afterwards."""
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    offered = [one.format for one in device.output.streams[0].available_physical_formats]
+    wanted = next(one for one in offered if not one.is_mixable and one.bits == bits)
+    device.output.streams[0].physical_format = wanted
+    pattern = rf"{bits} bit integer, 2 channels.*does not mix.*only 32-bit float"
+    with pytest.raises(vc.DriverError, match=pattern) as raised:
+        play_on(world, device="USBDuplex:1")
+    advice = str(raised.value).partition("with voicecoil.hal: ")[2]
+    assert advice.startswith("stream = hal.device('USBDuplex:1').output.streams[0]; ")
+    exec(advice, {"hal": hal.connect(world.driver)})
+    with play_on(world, device="USBDuplex:1") as stream:
+        stream.abort()
 
 
 def test_a_device_that_another_program_has_for_itself(coreaudio: Worlds) -> None:

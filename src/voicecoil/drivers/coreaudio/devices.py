@@ -131,7 +131,8 @@ def streams(hal: Hal, device: int, scope: int) -> list[DeviceStream]:
     Raises
     ------
     DriverError
-        The samples of a stream are not 32-bit float. It may carry compressed sound for a receiver.
+        The samples of a stream are not 32-bit float. It may carry compressed sound for a receiver,
+        or integers that CoreAudio does not mix.
     """
     if not hal.has(device, "stm#", scope):
         return []
@@ -141,12 +142,27 @@ def streams(hal: Hal, device: int, scope: int) -> list[DeviceStream]:
         hal.call_it(object_id, f"stream {index} of {hal.name_of(device)}")
         form = hal.format(object_id)
         if not form.is_float32:
-            raise DriverError(
-                f"{hal.name_of(object_id)} has the format {form}; only 32-bit float can be played "
-                "and recorded: choose a linear PCM format in Audio MIDI Setup",
-                call="AudioObjectGetPropertyData",
-            )
+            raise _not_float(hal, device, scope, index, object_id, form)
         latency = hal.u32_or(object_id, "ltnc", 0, GLOBAL)
         found.append(DeviceStream(object_id, index, first, form, latency))
         first += form.channels
     return found
+
+
+def _not_float(
+    hal: Hal, device: int, scope: int, index: int, stream: int, form: Format
+) -> DriverError:
+    try:
+        uid = hal.string(device, "uid ")
+    except DriverError:
+        uid = "..."
+    way = "output" if scope == OUTPUT else "input"
+    return DriverError(
+        f"{hal.name_of(stream)} has the format {form}, because it is set to a physical format that "
+        "CoreAudio does not mix; only 32-bit float can be played and recorded, which CoreAudio "
+        "gives for every format that it mixes. Choose such a linear PCM format in Audio MIDI "
+        f"Setup, or with voicecoil.hal: stream = hal.device({uid!r}).{way}.streams[{index}]; "
+        "stream.physical_format = next(one.format for one in stream.available_physical_formats if "
+        "one.format.is_mixable)",
+        call="AudioObjectGetPropertyData",
+    )

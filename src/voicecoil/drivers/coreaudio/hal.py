@@ -78,7 +78,11 @@ class Format:
 
     @property
     def is_float32(self) -> bool:
-        """Whether the format is 32-bit float PCM. Only streams of compressed sound have another."""
+        """Whether the format is 32-bit float PCM.
+
+        The virtual format of a stream is another one only while its physical format is one that
+        CoreAudio does not mix: compressed sound, or integers marked as non-mixable.
+        """
         return (
             self.format_id == "'lpcm'"
             and self.bits == 32
