@@ -83,6 +83,20 @@ def test_none_when_cycles_vary(pattern: list[int], arrays: str) -> None:
     assert allocations(1000, "vary", shape, arrays=arrays, latency="low") == 0
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"latency": "safe"},
+        {"latency": "low", "dtype": "int16"},
+        {"latency": "low", "zero_copy": True},
+        {"latency": "low", "meter": True},
+    ],
+)
+def test_none_when_cycles_vary_in_any_kind_of_stream(wanted: dict[str, Any]) -> None:
+    shape = {"pattern": VARYING[1], "frames": max(VARYING[1]), "loopback": False}
+    assert allocations(1000, "vary", shape, **wanted) == 0
+
+
 @pytest.mark.parametrize("latency", ["low", "safe"])
 @pytest.mark.parametrize("streams", ["2", "1,1", "2,2,8"])
 def test_none_on_coreaudio(streams: str, latency: str) -> None:

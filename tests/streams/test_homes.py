@@ -405,3 +405,30 @@ def test_a_device_that_is_not_there_yet() -> None:
         assert stream.lead_frames == 128
     assert_coded(virtual.heard())
     assert len(virtual.heard()) == 18 * 64
+
+
+# ---- floating-point mode ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["low", "safe", "converts", "render"])
+def test_denormals_are_zero_in_every_home_and_nowhere_else(where: str) -> None:
+    """The same callback must compute the same samples in each home."""
+    seen: set[tuple[float, float]] = set()
+
+    def compute() -> tuple[float, float]:
+        small, tiny = np.full(2, 1e-20, np.float32), np.full(2, 1e-40, np.float32)
+        # The product is denormal. In the other product, an operand is.
+        return float((small * small)[0]), float((tiny * np.float32(2.0**20))[0])
+
+    if where == "render":
+        vc.render(lambda block: seen.add(compute()), frames=64)
+    else:
+        virtual, driver = device(clock="stepped")
+        given: dict[str, Any] = (
+            {"samplerate": 44_100} if where == "converts" else {"latency": where}
+        )
+        with vc.OutputStream(lambda block: seen.add(compute()), driver=driver, **given) as stream:
+            virtual.step(60)
+            stream.abort()
+    assert seen == {(0.0, 0.0)}
+    assert min(compute()) > 0.0
