@@ -29,7 +29,7 @@ def required(optional: bool) -> list[str]:
     optional : bool
         True if packages may be missing because they have no wheels for a new Python yet.
     """
-    names = ("numba", "matplotlib", "PyAV", "sounddevice") if optional else ()
+    names = ("numba", "matplotlib", "PyAV", "sounddevice", "trio") if optional else ()
     return ["--require", "--reruns=1", *(f"--may-lack={name}" for name in names)]
 
 

@@ -119,6 +119,8 @@ def run(driver: str, how: str = "controlled") -> dict[str, Any]:
 @pytest.mark.timeout(300 + 2 * SECONDS)
 @pytest.mark.parametrize("driver", ["virtual", "coreaudio"])
 def test_the_speaker_stays_in_step_with_the_microphone(driver: str) -> None:
+    if driver == "coreaudio" and SECONDS > 120:
+        pytest.skip("an hour is run on the virtual device only")
     measured = run(driver)
     assert measured["blocks"] == round(SECONDS * 50)
     assert measured["underruns"] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import queue
 import threading
@@ -15,6 +14,7 @@ from voicecoil.arguments import check_timeout
 from voicecoil.callbacks.listener import check_listener
 from voicecoil.errors import ForkedError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.tasks import Waiter, waiter
 from voicecoil.sealed import Unique
 
 __all__ = ["ChangeQueue"]
@@ -49,7 +49,7 @@ class ChangeQueue(Unique, Generic[Item]):
         # it back if there is more, or if the queue is over, so that no other reader sleeps on.
         self._signal: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_told = False  # whether a call of `_call` is under way that will see all changes
-        self._tasks: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._tasks: set[Waiter] = set()
         self._over = False
 
     # ---- for the source ----
@@ -81,9 +81,8 @@ class ChangeQueue(Unique, Generic[Item]):
                 exit_and_fork.tell(self._call)
             return
         self._wake_reader()
-        for loop, future in self._tasks.copy():
-            with contextlib.suppress(RuntimeError):  # the loop was closed
-                loop.call_soon_threadsafe(_settle, future)
+        for task in self._tasks.copy():
+            task.wake()
 
     def _wake_reader(self) -> None:
         # Two threads may both find it empty and put an entry. It does not grow beyond that.
@@ -163,10 +162,9 @@ class ChangeQueue(Unique, Generic[Item]):
         return self
 
     async def __anext__(self) -> Item:
-        loop = asyncio.get_running_loop()
         while True:
-            waiter = (loop, loop.create_future())
-            self._tasks.add(waiter)
+            task = waiter()
+            self._tasks.add(task)
             try:
                 over = self._over
                 item = self._take()
@@ -174,9 +172,9 @@ class ChangeQueue(Unique, Generic[Item]):
                     return item
                 if over:
                     raise StopAsyncIteration
-                await waiter[1]
+                await task.wait()
             finally:
-                self._tasks.discard(waiter)
+                self._tasks.discard(task)
 
     def close(self) -> None:
         """End the watch. A loop over it ends after the changes that were not read yet."""
@@ -193,8 +191,3 @@ class ChangeQueue(Unique, Generic[Item]):
     ) -> None:
         with contextlib.suppress(ForkedError):  # in a child, the listeners are the parent's
             self.close()
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

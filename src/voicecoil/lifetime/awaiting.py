@@ -1,13 +1,12 @@
-"""Calls that may block, made by asyncio tasks without blocking the event loop."""
+"""Calls that may block, made by tasks without blocking the event loop."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.tasks import waiter
 
 __all__ = ["off_the_loop"]
 
@@ -28,30 +27,27 @@ async def off_the_loop(
     hurry : callable or None
         Makes `call` return soon. It must not wait.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
+    one = waiter()
+    results: list[Result] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            result = call()
+            results.append(call())
         except BaseException as error:
-            settle, argument = future.set_exception, error
-        else:
-            settle, argument = future.set_result, result  # type: ignore[assignment]
-        with contextlib.suppress(RuntimeError):  # the loop was closed
-            loop.call_soon_threadsafe(settle, argument)
+            errors.append(error)
+        one.wake()
 
     exit_and_fork.submit(run)
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait({future})
-        except asyncio.CancelledError as error:
-            cancelled = error
-            if hurry is not None:
-                hurry()
-    if cancelled is None:
-        return future.result()
-    if (unseen := future.exception()) is not None:
-        exit_and_fork.report(unseen, call)
-    raise cancelled
+    cancelled = await one.wait_out(hurry)
+    try:
+        if cancelled is not None:
+            if errors:
+                exit_and_fork.report(errors[0], call)
+            raise cancelled
+        if errors:
+            raise errors[0]
+        return results[0]
+    finally:
+        del cancelled  # its traceback refers to this frame
+        errors.clear()

@@ -13,7 +13,6 @@ A task waits for a count like this::
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import queue
@@ -24,6 +23,7 @@ from collections.abc import Callable
 from voicecoil import _core
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.tasks import waiter
 
 __all__ = ["MAX_PERIOD_S", "MIN_PERIOD_S", "Watch", "reached", "unwatch", "watch"]
 
@@ -232,7 +232,7 @@ async def reached(
     over: Callable[[], bool] | None = None,
     look_s: float = LOOK_S,
 ) -> None:
-    """Waits in an asyncio task until a count has reached its target, and `over` returns True.
+    """Waits in a task until a count has reached its target, and `over` returns True.
 
     The event loop is not blocked. A cancellation leaves nothing behind. The arguments are those of
     `Watch`. Python code that fulfils a condition itself need not tell: it is noticed within one
@@ -245,26 +245,20 @@ async def reached(
     """
     if count is not None and over is None and count.value >= target:
         return
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
+    task = waiter()
+    errors: list[Exception] = []
 
-    def settle(error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
+    def fail(error: Exception) -> None:
+        errors.append(error)
+        task.wake()
 
-    def tell(error: Exception | None = None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed
-            loop.call_soon_threadsafe(settle, error)
-
-    one = watch(count, target, over, tell, period_s, look_s, tell)
+    one = watch(count, target, over, task.wake, period_s, look_s, fail)
     try:
-        await future
+        await task.wait()
     finally:
         unwatch(one)
+    if errors:
+        raise errors.pop()
 
 
 @exit_and_fork.at_the_end

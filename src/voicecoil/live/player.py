@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from voicecoil import _core
 from voicecoil.arguments import check_fade, check_gain, check_samplerate, check_timeout
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError, StreamTimeoutError
+from voicecoil.lifetime.tasks import running_loop, time_limit
 from voicecoil.lifetime.waking import reached
 from voicecoil.live.feed import Feed
 from voicecoil.live.levels import RAMP_S, check_pan, sides
@@ -329,7 +329,7 @@ class Player(PlayerLife):
 
     async def _drain_later(self, seconds: float | None) -> bool:
         try:
-            async with asyncio.timeout(seconds):
+            async with time_limit(seconds):
                 await self._writer.wait(Finish(self._feed), None)
                 target = self._code.written
                 await reached(
@@ -408,8 +408,8 @@ class Player(PlayerLife):
         if self._loop is None:
             return False
         try:
-            return asyncio.get_running_loop() is self._loop
-        except RuntimeError:
+            return running_loop() is self._loop
+        except StreamStateError:
             return False
 
     def _examine(self, chunk: Any) -> tuple[Any, int]:

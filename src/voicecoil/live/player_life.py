@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 from typing import Self
 
 from voicecoil.arguments import check_fade
+from voicecoil.lifetime.tasks import running_loop
 from voicecoil.live.levels import RAMP_S
 from voicecoil.live.output_life import OutputLife
 from voicecoil.live.player_facts import PlayerFacts
@@ -20,7 +20,7 @@ class PlayerLife(OutputLife, PlayerFacts):
     """Starts and ends a player. `Player` writes to it."""
 
     _writer: Writer
-    _loop: asyncio.AbstractEventLoop | None = None  # the one whose tasks never block
+    _loop: object = None  # the one whose tasks never block
 
     def drain(self, timeout: float | None = None) -> Done:
         raise NotImplementedError
@@ -74,7 +74,7 @@ class PlayerLife(OutputLife, PlayerFacts):
 
     async def __aenter__(self) -> Self:
         self._refuse_start()
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         return await super().__aenter__()
 
     async def __aexit__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 import time
@@ -11,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from voicecoil.errors import StreamClosedError, StreamTimeoutError
+from voicecoil.lifetime.tasks import time_limit
 from voicecoil.lifetime.waking import MAX_PERIOD_S, MIN_PERIOD_S, reached
 from voicecoil.live.feed import Feed
 from voicecoil.live.output_life import FirstStart
@@ -234,7 +234,7 @@ class Writer:
     async def wait(self, work: Write | Finish, seconds: float | None) -> None:
         """Does some work in a task. The errors are those of `block`."""
         try:
-            async with asyncio.timeout(seconds):
+            async with time_limit(seconds):
                 while not self.turn.acquire(blocking=False):
                     await reached(None, over=lambda: not self.turn.locked())
                 try:
