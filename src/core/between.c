@@ -2,7 +2,8 @@
  *
  * The frames of the clip that are read are not equally far apart, so compilers do not vectorize a
  * loop that does everything. Here each loop does one step for all frames, and most of these loops
- * are vectorized. */
+ * are vectorized. For processors with AVX2, between_avx2.h has code of its own. */
+#include "avx2.h"
 #include "between.h"
 
 #include <stddef.h>
@@ -40,6 +41,10 @@ static void weigh(weights *restrict by, int32_t *restrict whole, const vc_path *
     }
 }
 
+#if defined(VC_HAS_AVX2)
+#include "between_avx2.h"
+#endif
+
 static void make_stereo(float *restrict made, const float *restrict from,
                         const int32_t *restrict whole, const weights *restrict by, int32_t frames) {
     float early[2 * VC_PATH_FRAMES], late[2 * VC_PATH_FRAMES];
@@ -76,6 +81,16 @@ static void make_mono(float *restrict made, const float *restrict from,
 void vc_between_frames(float *made, const float *clip, uint32_t channels, const vc_path *path,
                        uint32_t frames) {
     const float *from = clip + ((ptrdiff_t)path->base - 1) * (ptrdiff_t)channels;
+#if defined(VC_HAS_AVX2)
+    if (channels <= 2 && __builtin_cpu_supports("avx2")) {
+        if (channels == 1) {
+            make_mono_avx2(made, from, path, (int32_t)frames);
+        } else {
+            make_stereo_avx2(made, from, path, (int32_t)frames);
+        }
+        return;
+    }
+#endif
     weights by;
     int32_t whole[VC_PATH_FRAMES];
     weigh(&by, whole, path, (int32_t)frames);

@@ -5,6 +5,7 @@
  * speed of memcpy, which uses AVX2. If the compiler has no __builtin_shufflevector, the code
  * converts frame by frame. */
 #include "interleave.h"
+#include "avx2.h"
 
 #include <string.h>
 
@@ -13,15 +14,8 @@
 #define HAS_SHUFFLES 1
 #endif
 #endif
-/* On Windows, the stack is aligned to 16 bytes. But gcc assumes that wider vectors on the stack are
- * aligned to their size, which crashes the program (gcc's bug 54412). */
-#if defined(_WIN32) && !defined(__clang__)
-#define HAS_NARROW_STACK 1
-#endif
-#if defined(HAS_SHUFFLES) && defined(__x86_64__) && !defined(HAS_NARROW_STACK) &&                  \
-    !defined(VC_ONLY_WHAT_EVERY_PROCESSOR_HAS)
+#if defined(HAS_SHUFFLES) && defined(VC_HAS_AVX2)
 #define HAS_AVX2 1
-#include <immintrin.h>
 #endif
 
 uint32_t vc_interleave_group(uint32_t available) {
@@ -123,8 +117,6 @@ static ptrdiff_t deinterleave_4(float *const *to, const float *from, ptrdiff_t s
  * shuffles are needed. */
 typedef int32_t eight __attribute__((vector_size(32)));
 typedef float eight_floats __attribute__((vector_size(32)));
-#define AVX2 __attribute__((target("avx2")))
-#define INLINE_AVX2 AVX2 inline __attribute__((always_inline))
 
 #define LOAD_8(at) (*(const eight_unaligned *)(at))
 typedef eight eight_unaligned __attribute__((aligned(4), may_alias));

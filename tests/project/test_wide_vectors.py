@@ -13,11 +13,12 @@ from compiler import CORE
 
 COMPILER = os.environ.get("CC", "cc").split()
 WIDE = tuple(f"interleave_{n}_{wide}" for n in (2, 8) for wide in ("avx2", "avx512"))
-WIDE += ("interleave_4_avx2",)
+WIDE += ("interleave_4_avx2", "make_mono_avx2", "make_stereo_avx2")
 
 
 def preprocessed(*flags: str) -> str:
-    command = [*COMPILER, "-E", *flags, f"-I{CORE}", str(CORE / "interleave.c")]
+    sources = [str(CORE / "interleave.c"), str(CORE / "between.c")]
+    command = [*COMPILER, "-E", *flags, f"-I{CORE}", *sources]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,0 +1,60 @@
+/* Tests that the samples between frames have the same bits with the best instructions of this
+ * processor as with those that every processor has, and that no other frames are read. */
+#include "between.h"
+#include "check.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Includes the source again, but without code for instructions that not every processor has. */
+#define VC_ONLY_WHAT_EVERY_PROCESSOR_HAS
+#define vc_between_frames plain_frames
+void plain_frames(float *made, const float *clip, uint32_t channels, const vc_path *path,
+                  uint32_t frames);
+#include "../../src/core/between.c"
+#undef vc_between_frames
+
+/* The clip and the result have exactly the frames that are needed, for AddressSanitizer. */
+static void check_path(uint32_t channels, const vc_path *path, uint32_t frames) {
+    const size_t length = (size_t)vc_path_at(path, (double)(frames - 1)) + 4;
+    float *clip = malloc(length * channels * sizeof *clip);
+    float *made = malloc(frames * channels * sizeof *made);
+    float *wanted = malloc(frames * channels * sizeof *wanted);
+    for (size_t i = 0; i < length * channels; i++) {
+        clip[i] = (float)sin(0.37 * (double)i * (double)i);
+    }
+    vc_between_frames(made, clip, channels, path, frames);
+    plain_frames(wanted, clip, channels, path, frames);
+    CHECK(memcmp(made, wanted, frames * channels * sizeof *made) == 0);
+    free(clip);
+    free(made);
+    free(wanted);
+}
+
+static void all_instructions_give_the_same_bits(void) {
+    static const double rates[] = {0.03, 0.7, 1.0, 1.1, 2.0, 41.5};
+    static const double changes[] = {0.0, 0.001, -0.0002};
+    for (uint32_t channels = 1; channels <= 3; channels++) {
+        for (uint32_t frames = 1; frames <= VC_PATH_FRAMES; frames++) {
+            for (int i = 0; i < 18; i++) {
+                const vc_path path = {.base = 1.0,
+                                      .first = (double)(frames % 7) / 7.0,
+                                      .rate = rates[i % 6],
+                                      .rate_change = changes[i / 6]};
+                check_path(channels, &path, frames);
+            }
+        }
+    }
+}
+
+static void the_longest_path_has_the_same_bits(void) {
+    const vc_path path = {.base = 1.0, .first = 0.25, .rate = VC_PATH_LENGTH / 2 - 0.3};
+    check_path(1, &path, 2);
+    check_path(2, &path, 2);
+}
+
+int main(void) {
+    RUN(all_instructions_give_the_same_bits);
+    RUN(the_longest_path_has_the_same_bits);
+    return check_summary();
+}
