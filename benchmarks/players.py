@@ -1,4 +1,4 @@
-"""Measures players and recorders: writing, clearing, allocations, and waiting tasks."""
+"""Measures players, recorders and mixers: writing, clearing, memory, and waiting tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import compile_c, in_a_process
+from measure import ROOT, compile_c, in_a_process
 
 import voicecoil as vc
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -21,6 +21,7 @@ from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 CHUNK_S = 0.02
 ROUND = 80  # chunks that the queue takes before the device plays them
 COUNTED = (Path(__file__).parent / "peers" / "count_allocations.c").read_text()
+LIVE_MEMORY = ROOT / "tests" / "lives" / "live_memory.py"
 ALLOCATIONS = """
 import ctypes, sys
 import numpy as np
@@ -39,6 +40,15 @@ if kind == "Player":
         live.mark(number)
         live.write(np.full((480, 2), 0.1, np.float32))
     live.write(np.zeros((48_000 * 58, 2), np.float32))
+elif kind == "Mixer":
+    live = vc.Mixer(driver=driver)
+    live.start()
+    sound = vc.Sound(np.full((1000, 2), 0.001, np.float32), 48_000)
+    group = live.group()
+    voices = [
+        group.play(sound, at_frame=live.frame + 640 * n, rate=1 + n % 2, loops=1 + n % 3, pan=0.5)
+        for n in range(2000)
+    ]
 else:
     live = vc.Recorder(driver=driver, buffer_s=10).start()
 device.step(200)
@@ -97,15 +107,47 @@ def clear_frames(fade_s: float) -> int:
 
 
 def allocations(kind: str, cycles: int, folder: Path) -> int | None:
-    """Returns the calls of malloc on all threads but the main one during `cycles` IO cycles of a
-    "Player" or "Recorder". None if this system cannot count them, or if another library, such as
-    that of a sanitizer, counts them already.
+    """Returns the calls of malloc on all threads but Python's during `cycles` IO cycles of a
+    "Player", "Recorder" or "Mixer". None if this system cannot count them, or if another library,
+    such as that of a sanitizer, counts them already.
     """
     if platform.libc_ver()[0] != "glibc" or "LD_PRELOAD" in os.environ:
         return None
     counter = compile_c(COUNTED, folder)
     environment = {"LD_PRELOAD": str(counter._name), "PYTHONMALLOC": "malloc"}
     return int(in_a_process(ALLOCATIONS, kind, str(cycles), environment=environment))
+
+
+def growth_bytes(seconds: float) -> int | None:
+    """Returns the growth of the memory of a program with a player, a recorder and a mixer, in the
+    second half of some seconds of virtual time. None if this system has no /proc.
+    """
+    if not Path("/proc/self/statm").exists():
+        return None
+    half, end = in_a_process(LIVE_MEMORY.read_text(), str(seconds)).split()
+    return int(end) - int(half)
+
+
+def wake_ms(frames: int, blocks: int) -> tuple[float, float, float]:
+    """Returns the time from the end of a block's last frame until its task runs, ms: the median and
+    the 95th percentile of many blocks of one IO cycle; and the duration of the cycle.
+    """
+
+    async def measure() -> list[float]:
+        device = VirtualDevice("Benchmark", frames=frames)
+        late_ms = []
+        async with vc.Recorder(driver=VirtualDriver([device]), blocksize=frames) as recorder:
+            async for block in recorder:
+                end_ns = (block.time.host_ns or 0) + round(frames / recorder.samplerate * 1e9)
+                late_ms.append((device.now_ns() - end_ns) / 1e6)
+                if len(late_ms) == blocks:
+                    return late_ms
+        raise AssertionError("the recording has ended")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", vc.SilentInputWarning)
+        late_ms = sorted(asyncio.run(measure()))
+    return statistics.median(late_ms), late_ms[len(late_ms) * 95 // 100], frames / 48
 
 
 def waiting_percent(objects: int, seconds: float, runs: int) -> tuple[float, float]:

@@ -153,7 +153,7 @@ def measure_players(effort: Effort, folder: Path) -> list[Row]:
         what = f"frames from Player.clear(fade_s={fade_s:g}) between two blocks to silence"
         rows.append(Row(what, str(frames), str(target), frames == target))
     cycles = 20_000 if effort is FULL else 200
-    for kind in ("Player", "Recorder"):
+    for kind in ("Player", "Recorder", "Mixer"):
         count = players.allocations(kind, cycles, folder)
         if count is not None:
             what = f"calls of malloc of a {kind}'s IO thread in {cycles:,} cycles"
@@ -164,6 +164,17 @@ def measure_players(effort: Effort, folder: Path) -> list[Row]:
     what = f"{objects} waiting tasks, over the streams of {half} players and {half} recorders"
     what += f" ({alone:.1f} %)"
     rows.append(at_most(what, waiting - alone, 0.5, "% of a core"))
+    for frames in (64, 480):
+        typical, late, cycle_ms = players.wake_ms(frames, 1000 if effort is FULL else 10)
+        what = f"from the end of an IO cycle of {cycle_ms:.1f} ms to its task, median"
+        rows.append(at_most(what, typical, cycle_ms + 1, "ms"))
+        rows.append(Row("the same, 95th percentile", f"{late:.2f} ms"))
+    seconds = 1800 if effort is FULL else 2
+    growth = players.growth_bytes(seconds)
+    if growth is not None:
+        what = f"growth of memory in the second half of {seconds} s of virtual time: a player, a "
+        what += "recorder and a mixer"
+        rows.append(Row(what, f"{growth / 1024:.0f} KiB", "< 1 MiB", growth < 1 << 20))
     return rows
 
 
