@@ -74,7 +74,7 @@ class Chaos:
         self.ids = {uid: [device.id] for uid, device in self.devices.items()}  # all that it had
         self.layouts = {uid: device.output_streams() for uid, device in self.devices.items()}
         self.unplugged: set[str] = set()
-        self.asleep = self.slept = False
+        self.asleep = False
         self.positions: dict[str, int] = {}
         self.streams: list[Any] = []
         self.sounds: list[Any] = []
@@ -359,7 +359,6 @@ class Chaos:
             for uid in DEVICES:
                 self.now(uid)
         self.asleep = not self.asleep
-        self.slept = True
 
     # ---- the seed ----
 
@@ -388,10 +387,6 @@ class Chaos:
         self.world.advance(8.0)  # after this, devices that were changing have their values
         for uid in DEVICES:
             self.now(uid)
-        # After a sleep, a device may run again only when all its IOProcs were stopped at one time.
-        # Two streams that wait for it can hinder each other, so that it takes long.
-        if self.slept:
-            self.close_all()
         waiting = [one for one in self.streams if one.state in ("running", "waiting")]
         before = {one: one.statistics().cycles for one in waiting}
         deadline = time.monotonic() + HEALED_S
