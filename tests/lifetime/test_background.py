@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import voicecoil as vc
@@ -75,6 +76,39 @@ def test_a_dropped_stream_on_coreaudio_ends(latency: str, monkeypatch: pytest.Mo
     with SimulatedCoreAudio(devices=[ONE], clock="real") as world:
         instrument = [Instrument(driver=world.driver, latency=latency)]
         assert_collected(instrument)
+
+
+class Heard(Instrument):
+    """An object whose method is also told of the end of its stream."""
+
+    def __init__(self, **wanted: Any) -> None:
+        super().__init__(on_end=self.ended, **wanted)
+
+    def ended(self, stream: object, error: object) -> None: ...
+
+
+class Speaker:
+    """An object with a player that waits for a mark."""
+
+    def __init__(self) -> None:
+        self.player = vc.Player(driver="virtual", channels=1, on_mark=self.heard)
+        self.player.start()
+        self.player.write(np.zeros((4800, 1), np.float32))
+        self.player.mark("word")
+
+    def heard(self, mark: vc.Mark) -> None: ...
+
+
+@pytest.mark.parametrize("latency", ["safe", "low"])
+def test_a_dropped_stream_ends_whose_owner_is_told_of_its_end(latency: str) -> None:
+    """Before the fix, the watch for the end of the run kept the stream, which played for ever."""
+    assert_collected([Heard(driver="virtual", latency=latency)])
+
+
+def test_a_dropped_player_ends_whose_owner_is_told_of_marks() -> None:
+    speaker = [Speaker()]
+    alive = weakref.ref(speaker.pop().player)
+    until(lambda: gc.collect() >= 0 and alive() is None)
 
 
 def test_a_stream_that_is_dropped_while_it_waits_for_its_device_ends() -> None:

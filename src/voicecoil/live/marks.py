@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -190,16 +191,29 @@ class MarkBook:
             return
         self._watching = True
 
+        # The watch must not keep the book alive: `on_mark` may be a method of the object that owns
+        # the player, which would then play for ever when both are dropped.
+        alive = weakref.ref(self)
+
         def is_over() -> bool:
-            self.collect()
-            return not self.waiting or self.over()
+            book = alive()
+            return book is None or book._is_over()
 
         def end() -> None:
-            self._watching = False
-            if self.waiting and not self.over():
-                self._call_back_later()
+            book = alive()
+            if book is not None:
+                book._go_on()
 
         watch(self._code.results_count(), 0, is_over, end, self._period_s())
+
+    def _is_over(self) -> bool:
+        self.collect()
+        return not self.waiting or self.over()
+
+    def _go_on(self) -> None:
+        self._watching = False
+        if self.waiting and not self.over():
+            self._call_back_later()
 
 
 def _call(on_mark: OnMark, mark: Mark) -> None:

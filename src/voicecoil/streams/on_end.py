@@ -62,19 +62,21 @@ class EndListener:
             return
         run = connection.run
         self._untold[run] = True
+        alive = weakref.ref(connection)
         try:
             watch(
                 connection.engine.finished_count(),
                 1,
-                partial(self._is_over, connection, run),
-                partial(self.note, connection, run),
+                partial(_is_over, alive, run),
+                partial(_note, alive, run),
                 connection.device.cycle_s,
             )
         except BaseException:
             self._untold.pop(run, None)
             raise
 
-    def _is_over(self, connection: StreamConnection, run: int) -> bool:
+    def is_over(self, connection: StreamConnection, run: int) -> bool:
+        """Whether the run is over, and the exception that has ended it is known."""
         if not connection.is_over(run) and connection.trouble() is None:
             return False
         # The exception is found later if another thread is stopping the stream.
@@ -104,6 +106,22 @@ class EndListener:
             error = connection.failure.exception or connection.loss
             connection.failure.tell()
         exit_and_fork.tell(partial(_call, self.on_end, stream, error))
+
+
+# The watch exists as long as the run. It must not keep the connection alive, because `on_end` or
+# the callback may be a method of the object that owns the stream. The stream would then play for
+# ever when both are dropped.
+
+
+def _is_over(alive: weakref.ref[StreamConnection], run: int) -> bool:
+    connection = alive()
+    return connection is None or connection.listener.is_over(connection, run)
+
+
+def _note(alive: weakref.ref[StreamConnection], run: int) -> None:
+    connection = alive()
+    if connection is not None:
+        connection.listener.note(connection, run)
 
 
 def _call(on_end: OnEnd, stream: Any, error: BaseException | None) -> None:
