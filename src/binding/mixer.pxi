@@ -39,12 +39,15 @@ cdef class MixerClip:
 
     def prepare(self, uint32_t prefill_frames, uint32_t ramp_frames):
         """Sets the frames that the ring must have before the clip begins, and the duration of the
-        fades of a jump and of changes of the gain. Call it before a mixer has the clip."""
+        fades of a jump. Call it before a mixer has the clip."""
         vc_clip_prefill(self.clip, prefill_frames)
         vc_clip_ramp(self.clip, ramp_frames)
 
-    def set_gain(self, float gain):
-        vc_clip_set_gain(self.clip, gain)
+    def set_gain(self, float gain, uint32_t ramp_frames):
+        vc_clip_set_gain(self.clip, gain, ramp_frames)
+
+    def set_pan(self, float pan, uint32_t ramp_frames):
+        vc_clip_set_pan(self.clip, pan, ramp_frames)
 
     def set_pause(self, bint pause, uint32_t fade_frames):
         vc_clip_set_pause(self.clip, pause, fade_frames)

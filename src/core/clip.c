@@ -20,7 +20,8 @@ static vc_clip *new_clip(int64_t start_frame, float gain) {
     if (clip != NULL) {
         clip->start_frame = start_frame;
         clip->target = gain;
-        atomic_store(&clip->gain, gain);
+        clip->left = clip->right = vc_glide_at(1.0);
+        atomic_store(&clip->gain, vc_ramp_word(gain, 0));
         atomic_store(&clip->started_at, VC_CLIP_NOW);
         atomic_store(&clip->origin, INT64_MAX);
     }
@@ -62,8 +63,12 @@ void vc_clip_ramp(vc_clip *clip, uint32_t frames) { clip->ramp_frames = frames; 
 
 void vc_clip_free(vc_clip *clip) { free(clip); }
 
-void vc_clip_set_gain(vc_clip *clip, float gain) {
-    atomic_store_explicit(&clip->gain, gain, memory_order_release);
+void vc_clip_set_gain(vc_clip *clip, float gain, uint32_t ramp_frames) {
+    atomic_store_explicit(&clip->gain, vc_ramp_word(gain, ramp_frames), memory_order_release);
+}
+
+void vc_clip_set_pan(vc_clip *clip, float pan, uint32_t ramp_frames) {
+    atomic_store_explicit(&clip->pan, vc_ramp_word(pan, ramp_frames), memory_order_release);
 }
 
 void vc_clip_set_pause(vc_clip *clip, bool pause, uint32_t fade_frames) {
@@ -137,22 +142,36 @@ static bool jump_asked(const vc_clip *clip) {
            atomic_load_explicit(&clip->asked, memory_order_acquire) != clip->jumped;
 }
 
+static void obey_pan(vc_clip *clip) {
+    uint64_t word = atomic_load_explicit(&clip->pan, memory_order_acquire);
+    if (word != clip->pan_word) {
+        float pan = vc_ramp_value(word);
+        uint32_t frames = has_begun(clip) ? (uint32_t)word : 0;
+        clip->pan_word = word;
+        vc_glide_to(&clip->left, pan > 0.0f ? 1.0 - pan : 1.0, frames);
+        vc_glide_to(&clip->right, pan < 0.0f ? 1.0 + pan : 1.0, frames);
+    }
+}
+
 /* Begins the ramp that the newest requests of the control thread need, if it has not begun yet. */
 static void obey(vc_clip *clip) {
     if (clip->mode == VC_CLIP_ENDS) {
         return;
     }
-    float gain = atomic_load_explicit(&clip->gain, memory_order_acquire);
+    obey_pan(clip);
+    uint64_t gain = atomic_load_explicit(&clip->gain, memory_order_acquire);
     uint64_t pause = atomic_load_explicit(&clip->pause, memory_order_acquire);
     vc_clip_mode mode = pause & PAUSE_BIT  ? VC_CLIP_PAUSES
                         : jump_asked(clip) ? VC_CLIP_JUMPS
                                            : VC_CLIP_SOUNDS;
-    float target = mode == VC_CLIP_SOUNDS ? gain : 0.0f;
+    float target = mode == VC_CLIP_SOUNDS ? vc_ramp_value(gain) : 0.0f;
     if (mode == clip->mode && target == clip->target) {
         return;
     }
     bool pauses = mode == VC_CLIP_PAUSES || clip->mode == VC_CLIP_PAUSES;
-    uint32_t frames = mode != clip->mode && pauses ? (uint32_t)pause : clip->ramp_frames;
+    uint32_t frames = mode == clip->mode ? (uint32_t)gain
+                      : pauses           ? (uint32_t)pause
+                                         : clip->ramp_frames;
     if (mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_SOUNDS) {
         frames = clip->ramp_left; /* the fade that has begun is the right one for both */
     }
@@ -170,12 +189,31 @@ void vc_clip_fade_out(vc_clip *clip, uint32_t fade_frames) {
     ramp_to(clip, 0.0f, silent ? 0 : fade_frames);
 }
 
+static void mix_panned(vc_clip *clip, float *to, const float *from, uint32_t frames, float gain,
+                       float step) {
+    const uint32_t channels = clip->channels;
+    for (uint32_t f = 0; f < frames; f++) {
+        float even = gain + step * (float)f;
+        float sides[2] = {even * (float)vc_glide_next(&clip->left),
+                          even * (float)vc_glide_next(&clip->right)};
+        for (uint32_t c = 0; c < channels; c++) {
+            to[(size_t)f * channels + c] +=
+                from[(size_t)f * channels + c] * (c < 2 ? sides[c] : even);
+        }
+    }
+}
+
 /* Adds `frames` frames of a clip to `to`, with the clip's gain. The ramp does not end inside. */
 static void mix(vc_clip *clip, float *to, const float *from, uint32_t frames) {
     float gain = clip->target + clip->per_frame * (float)clip->ramp_left;
     float step = clip->ramp_left ? -clip->per_frame : 0.0f;
     clip->ramp_left -= clip->ramp_left ? frames : 0;
-    vc_mix_add(to, from, frames, clip->channels, gain, step);
+    if (clip->channels > 1 && ((clip->left.left | clip->right.left) != 0 ||
+                               clip->left.target != 1.0 || clip->right.target != 1.0)) {
+        mix_panned(clip, to, from, frames, gain, step);
+    } else {
+        vc_mix_add(to, from, frames, clip->channels, gain, step);
+    }
 }
 
 /* ---- IO thread: the source ------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #ifndef VOICECOIL_CLIP_H
 #define VOICECOIL_CLIP_H
 
+#include "glide.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -38,13 +39,16 @@ struct vc_clip {
     uint64_t cursor; /* frames into the current loop */
     uint64_t loops;  /* loops left; 0: for ever */
     vc_clip_mode mode;
-    float target;       /* the gain at the end of the ramp */
-    float per_frame;    /* by how much the gain falls in each frame of the ramp */
-    uint32_t ramp_left; /* frames of the ramp that are left */
-    bool filling;       /* the clip waits until the ring has prefill_frames */
-    uint32_t jumped;    /* number of the newest jump that was made or given up */
+    float target;         /* the gain at the end of the ramp */
+    float per_frame;      /* by how much the gain falls in each frame of the ramp */
+    uint32_t ramp_left;   /* frames of the ramp that are left */
+    vc_glide left, right; /* the gains of the first two channels, from the pan */
+    uint64_t pan_word;    /* the newest one that was obeyed */
+    bool filling;         /* the clip waits until the ring has prefill_frames */
+    uint32_t jumped;      /* number of the newest jump that was made or given up */
     /* Requests of the control thread. Only the newest one counts. */
-    _Atomic float gain;
+    _Atomic uint64_t gain;  /* bits 32 to 63: the float; bits 0 to 31: frames of the ramp */
+    _Atomic uint64_t pan;   /* the same */
     _Atomic uint64_t pause; /* bit 32: pause; bits 0 to 31: frames of the fade */
     _Atomic uint32_t asked; /* number of the newest jump that was requested */
     vc_destination destination;

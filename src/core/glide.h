@@ -9,6 +9,7 @@
 #include "realtime.h"
 
 #include <stdint.h>
+#include <string.h>
 
 typedef struct vc_glide {
     double target;
@@ -34,6 +35,20 @@ static inline void vc_glide_to(vc_glide *glide, double target, uint32_t frames) 
     glide->target = target;
     glide->per_frame = frames ? (from - target) / (double)frames : 0.0;
     glide->left = frames;
+}
+
+/* A float and the frames of its ramp, in one word. */
+static inline uint64_t vc_ramp_word(float value, uint32_t ramp_frames) VC_REALTIME {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint64_t)bits << 32 | ramp_frames;
+}
+
+static inline float vc_ramp_value(uint64_t word) VC_REALTIME {
+    uint32_t bits = (uint32_t)(word >> 32);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 #endif

@@ -41,15 +41,17 @@ void vc_clip_wait_with(vc_clip *clip, vc_wait_fn wait, bool when_starved);
  * and after each jump. This silence does not count as starved. Call this in the state VC_CLIP_NEW.
  * [control] */
 void vc_clip_prefill(vc_clip *clip, uint32_t frames);
-/* Sets the duration of a change of the gain, and of each of the two fades of a jump; 0 before that.
+/* Sets the duration of each of the two fades of a jump; 0 before that.
  * Call this in the state VC_CLIP_NEW. [control] */
 void vc_clip_ramp(vc_clip *clip, uint32_t frames);
 /* Call it in the state VC_CLIP_NEW, or after the mixer has returned the clip. [control] */
 void vc_clip_free(vc_clip *clip);
 /* The following requests take effect at the beginning of the next block. Only the newest request of
  * each kind counts. A clip that has been stopped ignores them. */
-/* Moves the gain along a straight line to `gain`. [any] */
-void vc_clip_set_gain(vc_clip *clip, float gain) VC_REALTIME;
+/* Moves the gain along a straight line to `gain`. A pause or a jump replaces the line. [any] */
+void vc_clip_set_gain(vc_clip *clip, float gain, uint32_t ramp_frames) VC_REALTIME;
+/* Moves the pan, -1 to 1, along a straight line. It applies to the first two channels. [any] */
+void vc_clip_set_pan(vc_clip *clip, float pan, uint32_t ramp_frames) VC_REALTIME;
 /* Fades the clip out and pauses it, or continues it and fades it in. The frames of the fade-out are
  * played, and the clip continues with the frame after them. [any] */
 void vc_clip_set_pause(vc_clip *clip, bool pause, uint32_t fade_frames) VC_REALTIME;

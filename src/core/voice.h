@@ -8,21 +8,6 @@
 #include "voicecoil.h"
 
 #include <stdatomic.h>
-#include <string.h>
-
-/* A float and the frames of its ramp, in one word. */
-static inline uint64_t vc_ramp_word(float value, uint32_t ramp_frames) VC_REALTIME {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (uint64_t)bits << 32 | ramp_frames;
-}
-
-static inline float vc_ramp_value(uint64_t word) VC_REALTIME {
-    uint32_t bits = (uint32_t)(word >> 32);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* What a voice does when its fade has reached the target. All but VC_MODE_SOUNDS end in silence. */
 typedef enum vc_voice_mode {

@@ -152,7 +152,8 @@ static void *write_and_jump(void *user) {
     writing *w = user;
     for (uint32_t jump = 1; jump <= JUMPS; jump++) {
         write_segment(w->ring, (jump - 1) * APART);
-        vc_clip_set_gain(w->clip, 1.0f);
+        vc_clip_set_gain(w->clip, 1.0f, 0);
+        vc_clip_set_pan(w->clip, 0.0f, (uint32_t)jump % 3);
         vc_clip_set_pause(w->clip, jump % 3 == 0, 0);
         uint32_t number = vc_clip_ask_jump(w->clip);
         vc_clip_set_pause(w->clip, false, 0);

@@ -19,7 +19,6 @@ from voicecoil.callbacks.native import as_native
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamStateError
 from voicecoil.lifetime.polling import poll_until
-from voicecoil.live.levels import RAMP_S
 from voicecoil.live.mixer_effect import PythonMixing
 from voicecoil.live.mixer_facts import MixerFacts
 from voicecoil.live.mixer_group import MixerGroup
@@ -28,6 +27,7 @@ from voicecoil.live.mixer_request import OnLate, VoiceRequest
 from voicecoil.live.mixer_voice import MixerVoice
 from voicecoil.live.output_life import FirstStart, OutputLife
 from voicecoil.live.sound import Sound, prepared
+from voicecoil.sounds.gain import RAMP_S
 from voicecoil.streams.lead import LatencyMode
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.on_end import OnEnd

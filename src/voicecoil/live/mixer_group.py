@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from voicecoil.errors import NativeCallbackError
-from voicecoil.live.levels import RAMP_S
 from voicecoil.live.mixer_effect import PythonEffect
 from voicecoil.live.mixer_home import MixerHome
 from voicecoil.live.mixer_pause import WithPause
 from voicecoil.live.mixer_voice import MixerVoice
+from voicecoil.sounds.gain import RAMP_S
 
 __all__ = ["MixerGroup"]
 

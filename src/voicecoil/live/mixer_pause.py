@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from voicecoil.live.levels import RAMP_S, WithGain
 from voicecoil.live.mixer_home import MixerHome
+from voicecoil.sounds.gain import RAMP_S, WithGain
 
 __all__ = ["WithPause"]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from voicecoil import _core
 from voicecoil.arguments import check_count, check_gain, check_seconds, shown
 from voicecoil.errors import ArgumentError, ArgumentTypeError
-from voicecoil.live.levels import RAMP_S, check_pan, sides
+from voicecoil.sounds.gain import RAMP_S, check_pan, sides
 
 __all__ = ["MAX_RATE", "MIN_RATE", "OnLate", "VoiceRequest", "check_rate"]
 

@@ -10,10 +10,10 @@ from voicecoil.arguments import check_timeout
 from voicecoil.errors import StreamStateError
 from voicecoil.files.protocol import check_seek
 from voicecoil.lifetime.polling import poll_until
-from voicecoil.live.levels import RAMP_S, WithPan
 from voicecoil.live.mixer_home import MixerHome
 from voicecoil.live.mixer_request import check_rate
 from voicecoil.live.sound import Sound
+from voicecoil.sounds.gain import RAMP_S, WithPan
 
 __all__ = ["MixerVoice", "VoiceState"]
 

@@ -7,9 +7,9 @@ from typing import Self
 
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime.awaiting import off_the_loop
-from voicecoil.live.levels import RAMP_S
 from voicecoil.live.steps import Steps
 from voicecoil.sealed import Unique
+from voicecoil.sounds.gain import RAMP_S
 from voicecoil.streams.stream import OutputStream
 
 __all__ = ["FirstStart", "OutputLife"]

@@ -15,13 +15,13 @@ from voicecoil.errors import StreamStateError, StreamTimeoutError
 from voicecoil.lifetime.tasks import running_loop, time_limit
 from voicecoil.lifetime.waking import reached
 from voicecoil.live.feed import Feed
-from voicecoil.live.levels import RAMP_S, check_pan, sides
 from voicecoil.live.marks import MAX_PENDING, MarkBook, Marks, OnMark, check_on_mark
 from voicecoil.live.output_life import FirstStart
 from voicecoil.live.player_facts import check_buffer
 from voicecoil.live.player_life import PlayerLife
 from voicecoil.live.writing import Done, Finish, Taken, Write, Writer
 from voicecoil.sample_types import check_dtype, format_number
+from voicecoil.sounds.gain import RAMP_S, check_pan, sides
 from voicecoil.streams.channel_map import listed_channels
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.on_end import OnEnd

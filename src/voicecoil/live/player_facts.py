@@ -10,8 +10,8 @@ from voicecoil.arguments import check_fade, check_seconds
 from voicecoil.drivers.protocol import Device, Latency
 from voicecoil.errors import ArgumentError
 from voicecoil.live.feed import Feed
-from voicecoil.live.levels import RAMP_S, WithPan, sides
 from voicecoil.live.marks import Mark, MarkBook
+from voicecoil.sounds.gain import RAMP_S, WithPan, sides
 from voicecoil.streams.event_list import Events
 from voicecoil.streams.lifecycle import State
 from voicecoil.streams.monitor import StreamMonitor

@@ -7,10 +7,10 @@ from typing import Self
 
 from voicecoil.arguments import check_fade
 from voicecoil.lifetime.tasks import running_loop
-from voicecoil.live.levels import RAMP_S
 from voicecoil.live.output_life import OutputLife
 from voicecoil.live.player_facts import PlayerFacts
 from voicecoil.live.writing import Done, Writer
+from voicecoil.sounds.gain import RAMP_S
 from voicecoil.streams.lifecycle import STOP_TIMEOUT_S
 
 __all__ = ["PlayerLife"]

@@ -21,8 +21,9 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
 from voicecoil.sounds.control import can_seek
+from voicecoil.sounds.gain import RAMP_S, check_pan
 from voicecoil.sounds.mixing import Output, output_for
-from voicecoil.sounds.playback import RAMP_S, Playback
+from voicecoil.sounds.playback import Playback
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost, find_or_await
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def play(
     channels: int | Sequence[int] | None = None,
     mapping: Mapping | None = None,
     gain: float = 1.0,
+    pan: float = 0.0,
     loops: int = 1,
     blocksize: int | None = None,
     on_device_lost: OnDeviceLost = "stop",
@@ -83,6 +85,8 @@ def play(
         :func:`voicecoil.files.channels.mix_matrix`.
     gain : float
         Linear gain.
+    pan : float
+        -1 (left) to 1 (right). 0 leaves both channels as they are.
     loops : int
         Number of times that the sound is played; 0 repeats it until it is stopped.
     blocksize : int or None
@@ -113,7 +117,7 @@ def play(
     """
     from voicecoil.files.convert import as_source
 
-    gain = check_gain(gain)
+    levels = check_gain(gain), check_pan(pan)
     loops = check_count(loops, "loops", "how often it is played, or 0 for ever")
     check_sound_first(sound, samplerate)
     check_samplerate(samplerate)
@@ -131,7 +135,7 @@ def play(
             request = (channels, block_frames, policy, stream_name)
             output = output_for(chosen, target, *request, at_once=False)
             try:
-                return _play_on(output, sound, source, mapping, gain, loops)
+                return _play_on(output, sound, source, mapping, levels, loops)
             finally:
                 if not exit_and_fork.forked(generation):
                     output.let_go()
@@ -144,12 +148,18 @@ def play(
 
 
 def _play_on(
-    output: Output, sound: Any, source: Source, mapping: Any, gain: float, loops: int
+    output: Output,
+    sound: Any,
+    source: Source,
+    mapping: Any,
+    levels: tuple[float, float],
+    loops: int,
 ) -> Playback:
     from voicecoil.files.convert import as_source, converted, read_all
     from voicecoil.files.loop import LoopedSource
 
     stream = output.stream
+    gain, pan = levels
     ramp_frames = int(RAMP_S * stream.samplerate)
     is_array = hasattr(sound, "dtype")
     converts = source.samplerate != stream.samplerate
@@ -171,12 +181,14 @@ def _play_on(
         memory = read_all(ready)
         clip = _core.MixerClip.from_memory(memory, memory_loops, None, gain)
         clip.prepare(0, ramp_frames)
+        clip.set_pan(pan, 0)
         output.add(clip)
-        return Playback(output, clip, None, frames, gain, count_nonfinite(memory))
+        return Playback(output, clip, None, frames, gain, count_nonfinite(memory), pan)
     seekable = can_seek(sound)
     reader = Reader(ready, stream.samplerate, seekable)
     clip = _core.MixerClip.from_ring(reader.ring, None, gain)
     clip.prepare(reader.prefill_frames, ramp_frames)
+    clip.set_pan(pan, 0)
     if output.has_virtual_clock:
         clip.wait_for_ring(output.may_wait)
     reader.start(clip, lambda: clip.state != _core.CLIP_DONE and output.usable)
@@ -189,4 +201,4 @@ def _play_on(
         reader.end()
         reader.join()
         raise
-    return Playback(output, clip, reader, ready.frames, gain)
+    return Playback(output, clip, reader, ready.frames, gain, pan=pan)

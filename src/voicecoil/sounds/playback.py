@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_fade, check_gain, check_timeout
+from voicecoil.arguments import check_fade, check_seconds, check_timeout
 from voicecoil.drivers.protocol import Device
 from voicecoil.errors import SeekError, StreamStateError
 from voicecoil.files.protocol import check_seek
@@ -16,18 +16,16 @@ from voicecoil.levels import Level
 from voicecoil.lifetime.polling import poll_until
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.lifetime.weak_registry import Alive
-from voicecoil.sealed import Unique
+from voicecoil.sounds.gain import RAMP_S, WithPan
 from voicecoil.sounds.mixing import Output
 from voicecoil.streams.event_list import Events
 
 __all__ = ["RAMP_S", "Playback", "playbacks"]
 
-RAMP_S = 0.01  # long enough to avoid a click, too short to be heard as a fade
-
 playbacks: Alive[Playback] = Alive()
 
 
-class Playback(Unique):
+class Playback(WithPan):
     """A sound that is played, returned by :func:`play`.
 
     The sound continues if the program drops this object. It ends when it has been played or when
@@ -42,6 +40,7 @@ class Playback(Unique):
         frames: int | None,
         gain: float,
         memory_nonfinite: int = 0,
+        pan: float = 0.0,
     ) -> None:
         self._output = output
         self._clip = clip
@@ -51,6 +50,7 @@ class Playback(Unique):
         self._stopped = False
         self._over = False  # True if the sound was stopped while there was no device
         self._gain = gain
+        self._pan = pan
         self._paused = False
         # The number of the clip's jumps, and the largest position since the newest of them. It is
         # kept for when the output is closed.
@@ -125,19 +125,15 @@ class Playback(Unique):
         read = self._reader.nonfinite_samples if self._reader is not None else 0
         return self._memory_nonfinite + read
 
-    @property
-    def gain(self) -> float:
-        """Linear gain. It may be set while the sound is heard, and then changes within 10 ms.
+    def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
+        self._clip.set_gain(gain, self._ramp_frames(ramp_s))
 
-        The gain moves along a straight line that begins with the next block of the mixer.
-        """
-        return self._gain
+    def _ramp_pan(self, pan: float, ramp_s: Any) -> None:
+        self._clip.set_pan(pan, self._ramp_frames(ramp_s))
 
-    @gain.setter
-    def gain(self, gain: float) -> None:
+    def _ramp_frames(self, ramp_s: Any) -> int:
         self._output.monitor.refuse_in_fork()
-        self._gain = check_gain(gain)
-        self._clip.set_gain(self._gain)
+        return self._output.fade_frames(check_seconds(ramp_s, "ramp_s"))
 
     @property
     def paused(self) -> bool:

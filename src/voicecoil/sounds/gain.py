@@ -1,4 +1,4 @@
-"""Gain and pan of players, mixers, groups and voices. They move along straight lines."""
+"""Gain and pan of sounds, players, mixers, groups and voices. They move along straight lines."""
 
 from __future__ import annotations
 
