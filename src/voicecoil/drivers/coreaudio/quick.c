@@ -63,9 +63,13 @@ static bool shares_cpu(_Atomic int *mine, const _Atomic int *partner) {
     return cpu >= 0 && cpu == atomic_load_explicit(partner, memory_order_relaxed);
 }
 
+#if defined(_WIN32) /* which has no forks */
+static void watch_forks(void) {}
+#else
 static void count_fork(void) { atomic_fetch_add(&forks, 1); }
 
 static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+#endif
 
 vc_quick *vc_quick_new(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
