@@ -278,6 +278,26 @@ def test_wrong_arguments_are_refused_at_once(
         mixing().play(sound_of(100), **options)
 
 
+def test_a_prepared_sound_is_not_converted_again(rig: Rig, mixing: Any) -> None:
+    mixer = mixing()
+    tone = np.sin(np.arange(2400) * 0.1).astype(np.float32)
+    sound = mixer.prepare(tone, 24_000)
+    (data,) = sound._ready.values()
+    assert (sound.samplerate, len(data), mixer.state) == (24_000, 4800, "idle")
+    assert mixer.prepare(sound) is sound
+    for _ in range(100):
+        mixer.play(sound, gain=0.01)
+    assert next(iter(sound._ready.values())) is data  # the same memory, and no second one
+    assert len(sound._ready) == 1
+    same = mixer.prepare(sound_of(10))
+    assert not same._ready  # its rate is that of the mixer
+    with pytest.raises(vc.ArgumentError, match="leave it out"):
+        mixer.prepare(sound, 48_000)
+    mixer.close()
+    with pytest.raises(vc.StreamClosedError, match="the mixer is closed"):
+        mixer.prepare(sound)
+
+
 def test_a_loop_without_frames_is_refused_and_nothing_is_played(mixing: Any) -> None:
     mixer = mixing()
     fast = vc.Sound(np.ones(400, np.float32), 384_000)  # 8 frames are one of the mixer

@@ -190,7 +190,7 @@ class Mixer(OutputLife, MixerFacts):
         """Play a sound at a frame or at a time, or with the next block. Returns at once.
 
         The first call for a sound whose rate is not that of the mixer converts it before it
-        returns. This takes some milliseconds for each second of the sound.
+        returns. This takes some milliseconds for each second of the sound; see `prepare`.
 
         Parameters
         ----------
@@ -277,6 +277,42 @@ class Mixer(OutputLife, MixerFacts):
         home.add(voice)
         self._first_start()
         return MixerVoice(home, voice, ready, (request.gain, request.pan, request.rate))
+
+    def prepare(
+        self,
+        sound: Sound | NDArray[Any] | str | os.PathLike[str] | Source,
+        samplerate: float | None = None,
+    ) -> Sound:
+        """Read, check and convert a sound, so that `play` of it has nothing left to do.
+
+        A program that must not wait calls this while it loads. The conversion takes some
+        milliseconds for each second of the sound, and happens once for each rate.
+
+        Parameters
+        ----------
+        sound : Sound, array, path or source
+            As for `play`.
+        samplerate : float or None
+            As for `play`.
+
+        Returns
+        -------
+        Sound
+            The sound to play: the same one if a :class:`Sound` was given.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            This is not a sound, or has NaN in it.
+        FileMissingError, FileFormatError
+            The file does not exist, or is not audio.
+        StreamClosedError
+            The mixer is closed.
+        """
+        self._home.refuse_closed()
+        ready = self._sound_of(sound, samplerate)
+        prepared(ready, self._home.samplerate, self._home.channels)
+        return ready
 
     def _sound_of(self, sound: Any, samplerate: Any) -> Sound:
         if not isinstance(sound, Sound):
