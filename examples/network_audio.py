@@ -50,9 +50,10 @@ class Speaker:
         self._sum = self._error_s = 0.0
         self._converter = soxr.ResampleStream(RATE * (1 + MOST), RATE, 1, vr=True)
         self._converter.set_io_ratio(RATE, RATE)
-        player.write(np.zeros(round(TARGET_S * RATE), np.float32))
 
     def play(self, frames: Any) -> None:
+        if self.player.written_frames == 0:  # the microphone may have begun late
+            self.player.write(np.zeros(round(TARGET_S * RATE), np.float32))
         # The queue is read at any time of the device's cycles, so its level is smoothed.
         self._error_s += 0.02 * (self.player.queued_s - TARGET_S - self._error_s)
         self._sum += self._error_s * len(frames) / RATE
@@ -69,9 +70,8 @@ def speaker(port: int) -> None:
         one = Speaker(player)
         while (block := receive(connection)) is not None:
             one.play(block[1])
-        print(
-            f"underruns: {player.underruns}, the clocks differ by {(one.speed - 1) * 1e6:.0f} ppm"
-        )
+        # After some minutes, the speed is the ratio of the clocks.
+        print(f"underruns: {player.underruns}, last speed: {one.speed:.6f}")
 
 
 def microphone(host: str, port: int) -> None:
@@ -85,10 +85,14 @@ def microphone(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in ("speaker", "microphone"):
-        sys.exit(__doc__)
+    kind, *rest = [*sys.argv[1:], "5010"]
     with contextlib.suppress(KeyboardInterrupt):
-        if sys.argv[1] == "speaker":
-            speaker(int(sys.argv[2]) if len(sys.argv) > 2 else 5010)
+        if kind == "speaker":
+            speaker(int(rest[0]))
+        elif kind == "microphone" and len(rest) > 1:
+            try:
+                microphone(rest[0], int(rest[1]))
+            except ConnectionError as error:
+                sys.exit(f"no speaker at {rest[0]}, port {rest[1]}: {error}")
         else:
-            microphone(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5010)
+            sys.exit(__doc__)
