@@ -91,7 +91,7 @@ FORKING = SETUP + textwrap.dedent("""
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],  # fork with threads
         capture_output=True,
         text=True,
         timeout=60,
