@@ -44,7 +44,7 @@ LONG = {
     "VOICECOIL_CHAOS": "1-2000",
     "VOICECOIL_CHAOS_EVENTS": "1000",
     "VOICECOIL_KILLS": "20",
-    "VOICECOIL_OPENS": "1000",
+    "VOICECOIL_OPENS": "200",
     # Virtual time: of a stream that converts, of the clocks of two devices, and of a recording.
     "VOICECOIL_HOURS": "10",
     "VOICECOIL_DRIFT_S": "7200",
