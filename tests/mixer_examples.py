@@ -71,8 +71,11 @@ def check_metronome(
     assert not (np.diff(in_time) % 3360).any()
     loud = np.flatnonzero(np.abs(aligned(heard())[:, 0]) > 0.02)
     first = loud[np.diff(loud, prepend=-CLICK_FRAMES) > CLICK_FRAMES // 2]
-    # The first sample of a click is 0.
-    np.testing.assert_array_equal(first - 1, CarriedMixer.newest.starts())
+    starts = np.array(CarriedMixer.newest.starts())
+    # A click that begins while another one is loud is not found. This happens to late clicks only.
+    alone = starts[np.diff(starts, prepend=-RATE) > 2 * CLICK_FRAMES]
+    assert len(alone) > 0
+    assert set(alone) <= set(first - 1) <= set(starts)  # the first sample of a click is 0
 
 
 def chord(mixer: CarriedMixer, frames: list[int]) -> None:

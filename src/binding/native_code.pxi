@@ -1,6 +1,6 @@
 # Native callbacks.
 
-NO_NUMBER = float("inf")
+NO_NUMBER = 1 << 64  # greater than the number of any swap
 
 
 cdef class NativeCode(Code):

@@ -6,8 +6,9 @@
 
 enum { VC_SHOWN = 80 }; /* characters */
 
-/* Returns one line of at most about VC_SHOWN characters, or NULL with an exception. The `repr` of
- * an array has many lines, and that of another object may raise anything. */
+/* Call it without an exception set. Returns one line of at most about VC_SHOWN characters, or NULL
+ * with an exception. The `repr` of an array has many lines, and that of another object may raise
+ * anything. */
 static inline PyObject *vc_py_shown(PyObject *object) {
     PyObject *text = PyObject_Repr(object);
     if (text == NULL) {

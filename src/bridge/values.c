@@ -90,6 +90,7 @@ static int store(unsigned char *record, const field *at, PyObject *name, PyObjec
         return 0;
     }
     if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear(); /* repr must not be called with an exception set */
         PyObject *shown = vc_py_shown(value);
         if (shown != NULL) {
             PyErr_Format(PyExc_TypeError, "%U = %U; it was opened as %s and stays one", name, shown,

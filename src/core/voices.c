@@ -415,13 +415,22 @@ static void add_group(vc_group *group, const vc_block *block, const vc_place *pl
                place->frames - ramp, channels, (float)group->gain.target, 0.0f);
 }
 
+/* Plays a part during a pause of everything. Ramps end at once, because nobody hears them. */
+static void rest_part(vc_voices *voices, uint32_t groups, const vc_place *place) {
+    for (uint32_t i = 0; i < groups; i++) {
+        voices->group[i].gain.left = 0;
+        voices->group[i].pause.fade.left = 0;
+    }
+    play_sounding(voices, place);
+}
+
 /* Returns the number of frames by which the time line of the voices advances. */
 static uint32_t play_part(vc_voices *voices, const vc_block *block, const vc_place *place) {
     uint32_t groups = atomic_load(&voices->groups);
     vc_group *all = &voices->group[0];
     vc_pause_begin_part(&all->pause, place->frames);
     if (vc_pause_is_held(&all->pause)) {
-        play_sounding(voices, place);
+        rest_part(voices, groups, place);
         return 0;
     }
     for (uint32_t i = 1; i < groups; i++) {

@@ -111,11 +111,22 @@ def test_every_kind() -> None:
     assert values.whole == 2**63 - 1, "the results stay readable"
 
 
+class Decimals(str):
+    """Its repr is computed in Python, which must not happen with an exception set."""
+
+    def __repr__(self) -> str:
+        return f"Decimals({str(self)!r})"
+
+
 def test_a_refused_change_leaves_a_record_as_it_was() -> None:
     with stream_with(parameters={"gain": 0.5, "data": b"abc"}, results={"level": 0.0}) as stream:
         values = stream.parameters
         with pytest.raises(TypeError, match="gain = 'loud'; it was opened as a float"):
             values.update(data=b"x", gain="loud")
+        with pytest.raises(TypeError, match=r"gain = \[0\.5\]; it was opened as a float"):
+            values.gain = [0.5]
+        with pytest.raises(TypeError, match=r"gain = Decimals\('0\.5'\); it was opened"):
+            values.gain = Decimals("0.5")
         with pytest.raises(OverflowError):
             stream_with(parameters={"n": 1}).parameters.n = 2**64
         with pytest.raises(ValueError, match="data has room for 3 bytes, and these are 4"):

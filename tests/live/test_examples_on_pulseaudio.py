@@ -164,11 +164,12 @@ def test_the_network_speaker_plays_what_the_microphone_hears(
     sounds = [
         np.sin(2 * np.pi * (500 + 250 * n) / 48_000 * frame) * (frame < 2400) for n in range(BURSTS)
     ]
+    sounds[-1] = np.sin(2 * np.pi * (500 + 250 * (BURSTS - 1)) / 48_000 * frame)  # is surely heard
     with microphone_and_speaker(server) as processes:
         until(lambda: (server.control("list", "short", "source-outputs") or "").count("\n") == 2)
         sound = np.concatenate([*sounds, np.zeros(24_000)]).astype(np.float32)
         vc.play(0.3 * sound, 48_000, driver=DRIVER, device="pulse:room").wait()
-        until(lambda: bursts(monitor.heard())[-1:] >= [(BURSTS - 1, 0)], 20)
+        until(lambda: bursts(monitor.heard())[-1:] >= [(BURSTS - 1, 0)])
         processes[0].send_signal(signal.SIGINT)
         said = [process.communicate(timeout=60) for process in processes]
     server.control("set-default-source", "null0.monitor")
@@ -176,10 +177,12 @@ def test_the_network_speaker_plays_what_the_microphone_hears(
     assert said[0] == ("", "")
     assert said[1][0].startswith("underruns: ")
     assert said[1][1] == ""
-    found = bursts(monitor.heard())
-    assert [number for number, _ in found] == list(range(BURSTS))
-    # Silence that a server has inserted makes some of the spaces longer.
-    spaces = np.diff([at for _, at in found])
+    numbers, at = np.transpose(bursts(monitor.heard()))
+    # A busy machine may lose some of the bursts. Silence that a server has inserted makes some of
+    # the spaces longer.
+    assert len(numbers) > BURSTS / 2
+    assert (np.diff(numbers) > 0).all()
+    spaces = np.diff(at) / np.diff(numbers)
     assert np.median(spaces) == pytest.approx(SPACE_FRAMES, rel=0.1)
 
 

@@ -126,6 +126,24 @@ def test_requests_during_a_pause_are_obeyed_without_a_sound(rig: Rig, paused: An
     assert (halted.state, halted.position) == ("paused", 64)
 
 
+def test_changes_of_groups_and_gains_during_a_pause_are_not_heard(
+    rig: Rig, mixer: vc.Mixer
+) -> None:
+    paused, quiet, other = mixer.group(), mixer.group(), mixer.group()
+    for group in (paused, quiet, other):
+        group.play(np.full(1000, 0.25, np.float32))
+    rig.step()
+    mixer.pause(fade_s=0)
+    rig.step()
+    paused.pause()
+    quiet.gain = 0
+    mixer.gain = 0.5
+    rig.step()
+    mixer.resume(fade_s=0)
+    rig.step()
+    np.testing.assert_array_equal(rig.heard[-64:], 0.5 * 0.25)
+
+
 def test_a_stop_that_comes_with_the_end_of_a_pause(rig: Rig, mixer: vc.Mixer) -> None:
     group = mixer.group()
     voices = [group.play(sound_of(100), at_frame=100 + n) for n in range(20)]

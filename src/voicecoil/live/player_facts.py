@@ -157,7 +157,6 @@ class PlayerFacts(WithPan):
 
     def _set_levels(self, gain: float, pan: float, ramp_s: Any) -> None:
         frames = self._frames_of(check_seconds(ramp_s, "ramp_s"))
-        self._gain, self._pan = gain, pan
         self._code.level(gain, *sides(pan), frames)
 
     @property

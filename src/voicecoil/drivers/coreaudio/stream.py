@@ -275,7 +275,8 @@ class CoreAudioStream(DriverStreamBase):
             lost = self._driver.call(
                 f"checking {self._name!r}",
                 lambda: self._examine() or (self._stop_silent_io() if overdue else None),
-                self._driver.timeouts.call_s,
+                # Streams that were silent start anew, which may take long.
+                self._driver.timeouts.start_s if overdue else self._driver.timeouts.call_s,
                 queue_s=LOOK_S,
             )
             self._lost = self._lost or lost

@@ -10,6 +10,7 @@ in passing what else the answers tell about a device.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from collections import deque
 from collections.abc import Callable
@@ -71,7 +72,8 @@ def _guarded(address: int, note: Callable[[int], None] = lambda info: None) -> A
 
         def told(context: int, info: int | None, end: int, user: int) -> None:
             if info:
-                note(info)
+                with contextlib.suppress(Exception):  # miniaudio needs its answer all the same
+                    note(info)
             if info or end > 0:
                 tell(context, info, end, user)
             if end != 0:
