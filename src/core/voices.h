@@ -99,7 +99,8 @@ void vc_voices_group_gain(vc_voices *voices, uint32_t group, float gain, uint32_
  * the duration of the pause. While group 0 is held, the time line of the voices stands still and no
  * effect is called. The effect of another group is called further on. Only the newest request
  * counts, from the next block on. [any] */
-void vc_voices_group_pause(vc_voices *voices, uint32_t group, bool pause, uint32_t fade_frames);
+void vc_voices_group_pause(vc_voices *voices, uint32_t group, bool pause,
+                           uint32_t fade_frames) VC_REALTIME;
 /* The negative number that the effect of a group returned last, otherwise 0. After an error the
  * group is heard without its effect. [any] */
 int32_t vc_voices_group_error(const vc_voices *voices, uint32_t group) VC_REALTIME;
