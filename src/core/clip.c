@@ -21,7 +21,8 @@ static vc_clip *new_clip(int64_t start_frame, float gain) {
         clip->start_frame = start_frame;
         clip->target = gain;
         clip->left = clip->right = vc_glide_at(1.0);
-        atomic_store(&clip->gain, vc_ramp_word(gain, 0));
+        clip->gain_word = vc_ramp_word(gain, 0);
+        atomic_store(&clip->gain, clip->gain_word);
         atomic_store(&clip->started_at, VC_CLIP_NOW);
         atomic_store(&clip->origin, INT64_MAX);
     }
@@ -142,30 +143,29 @@ static bool jump_asked(const vc_clip *clip) {
            atomic_load_explicit(&clip->asked, memory_order_acquire) != clip->jumped;
 }
 
-static void obey_pan(vc_clip *clip) {
+/* Whether the clip is faded out and waits for the end of a pause or a jump. */
+static bool is_faded_out(const vc_clip *clip) {
+    return clip->mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_ENDS && clip->ramp_left == 0;
+}
+
+static void obey_pan(vc_clip *clip, bool silent) {
     uint64_t word = atomic_load_explicit(&clip->pan, memory_order_acquire);
     if (word != clip->pan_word) {
         float pan = vc_ramp_value(word);
-        uint32_t frames = has_begun(clip) ? (uint32_t)word : 0;
+        uint32_t frames = silent ? 0 : (uint32_t)word;
         clip->pan_word = word;
         vc_glide_to(&clip->left, pan > 0.0f ? 1.0 - pan : 1.0, frames);
         vc_glide_to(&clip->right, pan < 0.0f ? 1.0 + pan : 1.0, frames);
     }
 }
 
-/* Begins the ramp that the newest requests of the control thread need, if it has not begun yet. */
-static void obey(vc_clip *clip) {
-    if (clip->mode == VC_CLIP_ENDS) {
-        return;
-    }
-    obey_pan(clip);
+static void obey_gain_and_mode(vc_clip *clip) {
     uint64_t gain = atomic_load_explicit(&clip->gain, memory_order_acquire);
     uint64_t pause = atomic_load_explicit(&clip->pause, memory_order_acquire);
     vc_clip_mode mode = pause & PAUSE_BIT  ? VC_CLIP_PAUSES
                         : jump_asked(clip) ? VC_CLIP_JUMPS
                                            : VC_CLIP_SOUNDS;
-    float target = mode == VC_CLIP_SOUNDS ? vc_ramp_value(gain) : 0.0f;
-    if (mode == clip->mode && target == clip->target) {
+    if (mode == clip->mode && (mode != VC_CLIP_SOUNDS || gain == clip->gain_word)) {
         return;
     }
     bool pauses = mode == VC_CLIP_PAUSES || clip->mode == VC_CLIP_PAUSES;
@@ -176,7 +176,19 @@ static void obey(vc_clip *clip) {
         frames = clip->ramp_left; /* the fade that has begun is the right one for both */
     }
     clip->mode = mode;
-    ramp_to(clip, target, has_begun(clip) ? frames : 0);
+    clip->gain_word = gain;
+    ramp_to(clip, mode == VC_CLIP_SOUNDS ? vc_ramp_value(gain) : 0.0f,
+            has_begun(clip) ? frames : 0);
+}
+
+/* Begins the ramps that the newest requests of the control thread need, if they have not begun yet.
+ * While nothing is heard, a ramp ends at once: after a pause it would be heard. */
+static void obey(vc_clip *clip) {
+    if (clip->mode != VC_CLIP_ENDS) {
+        bool silent = !has_begun(clip) || is_faded_out(clip);
+        obey_gain_and_mode(clip);
+        obey_pan(clip, silent || is_faded_out(clip));
+    }
 }
 
 void vc_clip_fade_out(vc_clip *clip, uint32_t fade_frames) {
@@ -370,7 +382,7 @@ static void count_played(vc_clip *clip, int64_t frame, uint32_t frames) {
 /* Whether the clip has nothing to play at this moment, because it is paused, or because frames at
  * the destination of a jump or at the beginning have not been read yet. */
 static bool is_silent(vc_clip *clip) {
-    if (clip->mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_ENDS && clip->ramp_left == 0) {
+    if (is_faded_out(clip)) {
         bool moved = jump_asked(clip) && jump(clip);
         if (!moved || clip->mode == VC_CLIP_PAUSES) {
             return true;

@@ -43,7 +43,8 @@ struct vc_clip {
     float per_frame;      /* by how much the gain falls in each frame of the ramp */
     uint32_t ramp_left;   /* frames of the ramp that are left */
     vc_glide left, right; /* the gains of the first two channels, from the pan */
-    uint64_t pan_word;    /* the newest one that was obeyed */
+    uint64_t gain_word;   /* the newest one that was obeyed */
+    uint64_t pan_word;    /* the same */
     bool filling;         /* the clip waits until the ring has prefill_frames */
     uint32_t jumped;      /* number of the newest jump that was made or given up */
     /* Requests of the control thread. Only the newest one counts. */

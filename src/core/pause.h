@@ -26,12 +26,12 @@ static inline void vc_pause_ask(vc_pause *pause, bool begin, uint32_t fade_frame
     atomic_store(&pause->asked, (begin ? VC_PAUSE_BIT : 0) | fade_frames);
 }
 
-/* Begins the fade that the newest request needs. [IO] */
-static inline void vc_pause_obey(vc_pause *pause) VC_REALTIME {
+/* Begins the fade that the newest request needs; there is none if nothing is heard anyway. [IO] */
+static inline void vc_pause_obey(vc_pause *pause, bool silent) VC_REALTIME {
     uint64_t asked = atomic_load(&pause->asked);
     if (asked != pause->word) {
         double target = asked & VC_PAUSE_BIT ? 0.0 : 1.0;
-        uint32_t frames = (uint32_t)asked;
+        uint32_t frames = silent ? 0 : (uint32_t)asked;
         if (target == pause->fade.target) { /* a second call can only make the fade shorter */
             frames = vc_smaller(frames, pause->fade.left);
         }

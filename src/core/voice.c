@@ -32,9 +32,8 @@ vc_voice *vc_voice_new(const vc_voice_config *config) {
     voice->right.target = config->right;
     voice->rate.target = voice->rate_word = config->rate;
     vc_glide_to(&voice->fade, 1.0, config->fade_in_frames);
-    voice->gain_word = vc_ramp_word(config->gain, 0);
     voice->pan_word = vc_ramp_word(config->right - config->left, 0);
-    atomic_store(&voice->asked_gain, voice->gain_word);
+    atomic_store(&voice->asked_gain, voice->gain_word = vc_ramp_word(config->gain, 0));
     atomic_store(&voice->asked_pan, voice->pan_word);
     atomic_store(&voice->asked_rate, config->rate);
     atomic_store(&voice->now_at, config->start);
@@ -115,31 +114,40 @@ static void obey_fades(vc_voice *voice) {
     }
 }
 
-static void obey(vc_voice *voice) {
+/* Whether the voice is faded out and waits for the end of a pause or a jump. */
+static bool is_faded_out(const vc_voice *voice) {
+    return voice->mode != VC_MODE_SOUNDS && voice->mode != VC_MODE_ENDS && voice->fade.left == 0;
+}
+
+/* Begins the ramps and fades of the newest requests. While nothing is heard, as in a pause of the
+ * group (`rests`), ramps end at once: after the pause they would be heard. */
+static void obey(vc_voice *voice, bool rests) {
     uint32_t requests = atomic_load(&voice->requests);
     if (requests == voice->seen) {
         return;
     }
     voice->seen = requests;
     voice->seek_word = atomic_load(&voice->asked_seek);
+    bool silent = rests || !voice->begun || is_faded_out(voice);
+    obey_fades(voice);
+    silent |= is_faded_out(voice);
     uint64_t gain = atomic_load(&voice->asked_gain), pan = atomic_load(&voice->asked_pan);
-    double rate = atomic_load(&voice->asked_rate);
     if (gain != voice->gain_word) {
         voice->gain_word = gain;
-        vc_glide_to(&voice->gain, vc_ramp_value(gain), voice->begun ? (uint32_t)gain : 0);
+        vc_glide_to(&voice->gain, vc_ramp_value(gain), silent ? 0 : (uint32_t)gain);
     }
     if (pan != voice->pan_word) {
         float side = vc_ramp_value(pan);
-        uint32_t ramp = voice->begun ? (uint32_t)pan : 0;
+        uint32_t ramp = silent ? 0 : (uint32_t)pan;
         voice->pan_word = pan;
         vc_glide_to(&voice->left, side > 0.0f ? 1.0 - side : 1.0, ramp);
         vc_glide_to(&voice->right, side < 0.0f ? 1.0 + side : 1.0, ramp);
     }
+    double rate = atomic_load(&voice->asked_rate);
     if (rate != voice->rate_word) {
         voice->rate_word = rate;
-        vc_glide_to(&voice->rate, rate, voice->begun ? atomic_load(&voice->rate_ramp) : 0);
+        vc_glide_to(&voice->rate, rate, silent ? 0 : atomic_load(&voice->rate_ramp));
     }
-    obey_fades(voice);
 }
 
 static void jump(vc_voice *voice) {
@@ -153,14 +161,11 @@ static void jump(vc_voice *voice) {
 /* Whether the voice has nothing to play at this moment, because it is paused. Jumps that were asked
  * for are made here, when the sound has been faded out. */
 static bool is_silent(vc_voice *voice) {
-    if (voice->mode == VC_MODE_SOUNDS || voice->mode == VC_MODE_ENDS || voice->fade.left > 0) {
-        return false;
-    }
-    if (jump_asked(voice)) {
+    if (is_faded_out(voice) && jump_asked(voice)) {
         jump(voice);
         obey_fades(voice);
     }
-    return voice->mode == VC_MODE_PAUSES;
+    return voice->mode == VC_MODE_PAUSES && voice->fade.left == 0;
 }
 
 /* ---- IO thread: samples ---------------------------------------------------------------------- */
@@ -453,7 +458,8 @@ static void note_begin(vc_voice *voice, const vc_place *place, uint32_t offset) 
 
 bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) {
     const uint32_t channels = place->channels;
-    obey(voice);
+    obey(voice, voice->rested);
+    voice->rested = false;
     while (offset < place->frames && !at_end(voice)) {
         if (is_silent(voice)) {
             offset = place->frames;
@@ -479,7 +485,8 @@ bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) {
 }
 
 bool vc_voice_rest(vc_voice *voice, const vc_place *place) {
-    obey(voice);
+    obey(voice, true);
+    voice->rested = true;
     if (voice->mode == VC_MODE_ENDS) {
         atomic_store(&voice->ended_ns, vc_place_ns(place, 0));
         return true;

@@ -30,6 +30,7 @@ struct vc_voice {
     uint32_t jumped;
     uint32_t place; /* in the schedule, while the voice waits there */
     bool scheduled;
+    bool rested;                  /* it was held by a pause of its group or of everything */
     bool parked;                  /* its time has come while it was held by a pause */
     int64_t at;                   /* as in the config, and later by the pauses since then */
     uint64_t held;                /* frames of the pauses that `at` contains */

@@ -355,11 +355,25 @@ static void play_sounding(vc_voices *voices, const vc_place *place) {
 
 /* ---- IO thread: groups ----------------------------------------------------------------------- */
 
-static void obey_gain(vc_group *group) {
+static void obey_gain(vc_group *group, bool silent) {
     uint64_t gain = atomic_load(&group->asked_gain);
     if (gain != group->gain_word) {
         group->gain_word = gain;
-        vc_glide_to(&group->gain, vc_ramp_value(gain), (uint32_t)gain);
+        vc_glide_to(&group->gain, vc_ramp_value(gain), silent ? 0 : (uint32_t)gain);
+    }
+}
+
+/* Begins the ramps and fades of the newest requests. In a pause of everything they end at once:
+ * nobody hears them, and after the pause they would be heard. */
+static void obey_groups(vc_voices *voices) {
+    vc_group *all = &voices->group[0];
+    bool silent = vc_pause_is_held(&all->pause);
+    vc_pause_obey(&all->pause, false);
+    silent = silent || vc_pause_is_held(&all->pause);
+    obey_gain(all, silent);
+    for (uint32_t i = 1; i < atomic_load(&voices->groups); i++) {
+        obey_gain(&voices->group[i], silent);
+        vc_pause_obey(&voices->group[i].pause, silent);
     }
 }
 
@@ -415,22 +429,13 @@ static void add_group(vc_group *group, const vc_block *block, const vc_place *pl
                place->frames - ramp, channels, (float)group->gain.target, 0.0f);
 }
 
-/* Plays a part during a pause of everything. Ramps end at once, because nobody hears them. */
-static void rest_part(vc_voices *voices, uint32_t groups, const vc_place *place) {
-    for (uint32_t i = 0; i < groups; i++) {
-        voices->group[i].gain.left = 0;
-        voices->group[i].pause.fade.left = 0;
-    }
-    play_sounding(voices, place);
-}
-
 /* Returns the number of frames by which the time line of the voices advances. */
 static uint32_t play_part(vc_voices *voices, const vc_block *block, const vc_place *place) {
     uint32_t groups = atomic_load(&voices->groups);
     vc_group *all = &voices->group[0];
     vc_pause_begin_part(&all->pause, place->frames);
     if (vc_pause_is_held(&all->pause)) {
-        rest_part(voices, groups, place);
+        play_sounding(voices, place);
         return 0;
     }
     for (uint32_t i = 1; i < groups; i++) {
@@ -457,10 +462,7 @@ int32_t vc_voices_process(vc_block *block, void *user) {
                       .ns_per_frame = 1e9 / block->samplerate_hz};
     const int64_t begin_ns = place.first_ns;
     take_commands(voices);
-    for (uint32_t i = 0; i < atomic_load(&voices->groups); i++) {
-        obey_gain(&voices->group[i]);
-        vc_pause_obey(&voices->group[i].pause);
-    }
+    obey_groups(voices);
     /* Parts of nearly the same size, because effects can treat a part of a few frames badly. */
     const uint32_t parts = (block->frames + VC_GROUP_FRAMES - 1) / VC_GROUP_FRAMES;
     const uint32_t most = parts > 0 ? (block->frames + parts - 1) / parts : 0;

@@ -144,6 +144,45 @@ def test_changes_of_groups_and_gains_during_a_pause_are_not_heard(
     np.testing.assert_array_equal(rig.heard[-64:], 0.5 * 0.25)
 
 
+@pytest.mark.parametrize("which", ["voice", "group", "mixer"])
+@pytest.mark.parametrize("steps", [(1, 0), (0, 1), (1, 1)])
+def test_changes_of_voices_during_a_pause_are_not_heard(
+    rig: Rig, mixer: vc.Mixer, which: str, steps: tuple[int, int]
+) -> None:
+    group = mixer.group()
+    voice = group.play(np.ones((1000, 2), np.float32))
+    ramp = np.arange(1, 2001, dtype=np.float32) / 4000
+    fast = group.play(np.stack([np.zeros_like(ramp), ramp], 1))
+    paused: tuple[Any, ...] = {"voice": (voice, fast), "group": (group,), "mixer": (mixer,)}[which]
+    rig.step()
+    for one in paused:
+        one.pause(fade_s=0)
+    rig.step(steps[0])
+    voice.gain, voice.pan, fast.rate = 0.5, -1, 2
+    rig.step(steps[1])
+    for one in paused:
+        one.resume(fade_s=0)
+    rig.step()
+    heard = rig.heard[-64:]
+    np.testing.assert_array_equal(heard[:, 0], 0.5)
+    np.testing.assert_allclose(heard[:, 1], ramp[64 : 64 + 128 : 2], atol=1e-6)
+
+
+def test_a_line_that_a_pause_interrupts_goes_on_after_it(rig: Rig, mixer: vc.Mixer) -> None:
+    group = mixer.group()
+    voice = group.play(np.ones(1000, np.float32))
+    rig.step()
+    voice.set_gain(0, ramp_s=256 / RATE)
+    rig.step()
+    mixer.pause(fade_s=0)
+    rig.step(3)
+    mixer.resume(fade_s=0)
+    rig.step()
+    line = 1 - np.arange(256) / 256
+    np.testing.assert_allclose(rig.heard[64:128, 0], line[:64], atol=1e-6)
+    np.testing.assert_allclose(rig.heard[-64:, 0], line[64:128], atol=1e-6)
+
+
 def test_a_stop_that_comes_with_the_end_of_a_pause(rig: Rig, mixer: vc.Mixer) -> None:
     group = mixer.group()
     voices = [group.play(sound_of(100), at_frame=100 + n) for n in range(20)]

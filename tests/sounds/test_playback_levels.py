@@ -41,13 +41,23 @@ def test_gain_and_pan_move_along_lines(rig: Rig) -> None:
     np.testing.assert_allclose(line[:, 0], 0.5 * np.arange(480) / 480, atol=1e-6)
     assert (playback.gain, playback.pan) == (0.5, -0.5)
     playback.pause(fade_s=0)
-    playback.set_pan(0, ramp_s=0)
     rig.step()
+    playback.set_pan(0)  # a line that begins in a pause ends at once
     playback.resume(fade_s=0)
     rig.step()
     np.testing.assert_allclose(rig.heard[-64:], 0.5)
     assert not rig.heard[-128:-64].any()
     playback.stop(0)
+
+
+def test_a_second_line_to_the_same_gain_takes_its_own_time(rig: Rig) -> None:
+    playback, at = started(rig)
+    playback.set_gain(0, ramp_s=10.0)
+    rig.step()
+    playback.set_gain(0, ramp_s=0)
+    rig.step()
+    assert rig.heard[at : at + 64].all()
+    assert not rig.heard[at + 64 :].any()
 
 
 def test_a_line_goes_on_over_the_ends_of_loops_and_blocks(rig: Rig) -> None:
