@@ -87,6 +87,23 @@ FORKING = SETUP + textwrap.dedent("""
         print("kept", during == settings() != before)
     print("restored", settings() == before)
 """)
+INTERRUPTED = SETUP + textwrap.dedent("""
+    @ends.at_the_end
+    def look() -> None:
+        print("restored", settings() == before)
+
+    def interrupt(frame, event, arg) -> None:
+        if frame.f_code.co_name == {at!r}:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+
+    try:
+        with {what}:
+            during = settings()
+            sys.settrace(interrupt)
+    except KeyboardInterrupt:
+        print("interrupted", during != before)
+""")
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
@@ -106,6 +123,21 @@ def test_a_setting_ends_with_the_interpreter(name: str, daemon: bool) -> None:
     done = run(ENDING.format(what=BLOCKS[name], daemon=daemon))
     assert done.returncode == 3, done.stderr
     assert done.stdout.split() == ["changed", "True", "restored", "True"], done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("what", "at"),
+    [
+        (BLOCKS["rate"], "_restore"),
+        (BLOCKS["rate"], "set"),
+        (BLOCKS["hog"], "set"),
+        (BLOCKS["mute"], "set"),
+    ],
+)
+def test_what_ctrl_c_leaves_at_the_end_of_a_block_is_restored_at_exit(what: str, at: str) -> None:
+    done = run(INTERRUPTED.format(what=what, at=at))
+    assert done.stdout.split() == ["interrupted", "True", "restored", "True"], done.stderr
     assert done.stderr == ""
 
 

@@ -122,10 +122,12 @@ class Muted(Restored):
         return device
 
     def _restore(self) -> None:
-        while self._places:
-            text, scope, element = self._places.pop()
+        for place in reversed(self._places):
+            text, scope, element = place
             with contextlib.suppress(DeviceLostError, PropertyMissingError):
                 self._device.set(text, False, scope, element)
+            # Not before it is undone: Ctrl-C may interrupt this, and the exit handler goes on.
+            self._places = [one for one in self._places if one != place]
 
     def __repr__(self) -> str:
         return f"<mute of {self._device!r} inside of a with block>"

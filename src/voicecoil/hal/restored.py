@@ -25,7 +25,10 @@ class Restored:
     _generation = -1
 
     def _restore(self) -> None:
-        """Undoes what was changed. Does nothing if nothing was changed, or all of it was undone."""
+        """Undoes what was changed. Does nothing if nothing was changed, or all of it was undone.
+
+        It is called again at exit if Ctrl-C has interrupted it.
+        """
         raise NotImplementedError
 
     @contextlib.contextmanager
@@ -38,17 +41,27 @@ class Restored:
             if exit_and_fork.is_ending():  # the exit handler may have come before the change
                 raise StreamStateError(exit_and_fork.ENDING)
         except BaseException:
-            _made.pop(id(self), None)
-            if not exit_and_fork.forked(self._generation):
-                with contextlib.suppress(VoicecoilError):  # the first error is told
-                    self._restore()
+            with contextlib.suppress(VoicecoilError):  # the first error is told
+                self._undo()
             raise
+
+    def _undo(self) -> None:
+        """Undoes the change, unless it belongs to the parent of this process.
+
+        After a KeyboardInterrupt it stays in `_made`, so that the exit handler undoes it.
+        """
+        try:
+            if not exit_and_fork.forked(self._generation):
+                self._restore()
+        except Exception:
+            _made.pop(id(self), None)
+            raise
+        _made.pop(id(self), None)
 
     def _end(self) -> None:
         """Undoes the change, unless it was undone or belongs to the parent of this process."""
-        mine = _made.pop(id(self), None) is not None
-        if mine and not exit_and_fork.forked(self._generation):
-            self._restore()
+        if id(self) in _made:
+            self._undo()
 
     def __exit__(
         self,

@@ -36,6 +36,11 @@ cdef class Quick:
         """How often `poke` was called."""
         return vc_quick_pokes(self.quick)
 
+    @property
+    def answered(self):
+        """Whether an answer has come that its client has not taken."""
+        return vc_quick_wait(self.quick, 0)
+
     def poke(self):
         """Lets `serve` return. Never waits."""
         with nogil:
@@ -54,7 +59,7 @@ cdef class Quick:
         return None if why == VC_QUICK_ABANDONED else why == VC_QUICK_POKED
 
     cdef void wait(self, vc_quick_request *request, double timeout_s) except *:
-        """Waits until the answer has come. Raises HungError at the deadline."""
+        """Waits until the answer has come. Raises HungError if it has not at the deadline."""
         cdef int64_t left_ns = <int64_t>(timeout_s * 1e9)
         cdef int64_t slice_ns
         cdef bint done
@@ -68,7 +73,7 @@ cdef class Quick:
                 PyErr_CheckSignals()
                 left_ns -= slice_ns
                 if left_ns <= 0:
-                    raise HungError
+                    break
         except BaseException:
             with nogil:
                 done = not vc_quick_abandon(self.quick)
@@ -77,6 +82,11 @@ cdef class Quick:
             else:
                 self.abandoned = True
             raise
+        with nogil:
+            done = not vc_quick_abandon(self.quick)
+        if not done:
+            self.abandoned = True
+            raise HungError
 
 
 cdef class Shortcut:
