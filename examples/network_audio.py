@@ -38,6 +38,8 @@ def receive(connection: socket.socket) -> tuple[int, Any] | None:
         return None
     host_ns, frames = HEADER.unpack(header)
     data = connection.recv(frames * 4, socket.MSG_WAITALL)
+    if len(data) < frames * 4:
+        return None
     return host_ns, np.frombuffer(data, "<f4").astype(np.float32)
 
 
@@ -75,24 +77,25 @@ def speaker(port: int) -> None:
 
 
 def microphone(host: str, port: int) -> None:
-    with (
-        socket.create_connection((host, port)) as connection,
-        vc.Recorder(samplerate=RATE, channels=1, block_s=BLOCK_S) as recorder,
-    ):
+    try:
+        connection = socket.create_connection((host, port))
+    except (OSError, OverflowError) as error:
+        sys.exit(f"no speaker at {host}, port {port}: {error}")
+    with connection, vc.Recorder(samplerate=RATE, channels=1, block_s=BLOCK_S) as recorder:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for block in recorder:
-            send(connection, block)
+        try:
+            for block in recorder:
+                send(connection, block)
+        except ConnectionError as error:
+            sys.exit(f"the speaker at {host} has ended: {error}")
 
 
 if __name__ == "__main__":
     kind, *rest = [*sys.argv[1:], "5010"]
     with contextlib.suppress(KeyboardInterrupt):
-        if kind == "speaker":
+        if kind == "speaker" and rest[0].isdecimal():
             speaker(int(rest[0]))
-        elif kind == "microphone" and len(rest) > 1:
-            try:
-                microphone(rest[0], int(rest[1]))
-            except ConnectionError as error:
-                sys.exit(f"no speaker at {rest[0]}, port {rest[1]}: {error}")
+        elif kind == "microphone" and len(rest) > 1 and rest[1].isdecimal():
+            microphone(rest[0], int(rest[1]))
         else:
             sys.exit(__doc__)

@@ -4,6 +4,7 @@ lost.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import weakref
@@ -20,7 +21,7 @@ from voicecoil.drivers.call_thread import CallThread
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.polling import Watching
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime import exit_and_fork, waking
 from voicecoil.streams import recovery
 from voicecoil.testing import SimulatedCoreAudio
 from voicecoil.testing.simulator_library import ENVIRONMENT
@@ -88,10 +89,11 @@ class Heard(Instrument):
 
 
 class Speaker:
-    """An object with a player that waits for a mark."""
+    """An object with a player that waits for a mark, which its device never reaches."""
 
     def __init__(self) -> None:
-        self.player = vc.Player(driver="virtual", channels=1, on_mark=self.heard)
+        driver = VirtualDriver([VirtualDevice("Stepped", clock="stepped")])
+        self.player = vc.Player(driver=driver, channels=1, on_mark=self.heard)
         self.player.start()
         self.player.write(np.zeros((4800, 1), np.float32))
         self.player.mark("word")
@@ -108,6 +110,24 @@ def test_a_dropped_stream_ends_whose_owner_is_told_of_its_end(latency: str) -> N
 def test_a_dropped_player_ends_whose_owner_is_told_of_marks() -> None:
     speaker = [Speaker()]
     alive = weakref.ref(speaker.pop().player)
+    until(lambda: gc.collect() >= 0 and alive() is None)
+
+
+def test_a_dropped_recorder_ends_after_a_task_has_waited_for_its_frames() -> None:
+    """The waking thread must not refer to the last wait until there is another one."""
+    device = VirtualDevice("Stepped", clock="stepped", frames=64)
+    recorder = vc.Recorder(driver=VirtualDriver([device]), channels=1, blocksize=64)
+    recorder.start()
+
+    async def take(recorder: vc.Recorder) -> None:
+        asyncio.get_running_loop().call_soon(device.step, 8)  # runs once this task waits
+        async for block in recorder:
+            assert block.frames == 64
+            break
+
+    asyncio.run(take(recorder))
+    alive = weakref.ref(recorder)
+    del recorder
     until(lambda: gc.collect() >= 0 and alive() is None)
 
 
@@ -252,6 +272,28 @@ def test_a_stream_that_cannot_be_watched_does_not_run(no_thread: pytest.MonkeyPa
     device.step(1)
     assert stream.state == "running"
     stream.close()
+
+
+def test_marks_are_reported_once_threads_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = VirtualDevice("Stepped", clock="stepped", frames=64)
+    heard: list[vc.Mark] = []
+    with vc.Player(driver=VirtualDriver([device]), channels=1, on_mark=heard.append) as player:
+        player.write(np.zeros((480, 1), np.float32))
+
+        def start(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as without:
+            without.setattr(waking, "_waker", None)
+            without.setattr(threading.Thread, "start", start)
+            with pytest.raises(vc.DriverError, match="gives no thread"):
+                player.mark("one")
+            assert waking._waker is not None
+            assert not waking._waker._watches
+        player.mark("two")
+        device.step(64)
+        until(lambda: [mark.name for mark in heard] == ["one", "two"])
+        player.close()
 
 
 def test_dropped_streams_are_closed(no_thread: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,11 @@ class _Waker:
 
     def add(self, one: Watch) -> None:
         self._watches[id(one)] = one
-        self._ensure_thread()
+        try:
+            self._ensure_thread()
+        except BaseException:
+            self._watches.pop(id(one), None)
+            raise
         self.rouse()
 
     def remove(self, one: Watch) -> None:
@@ -156,22 +160,32 @@ class _Waker:
     def _run(self) -> None:
         since = exit_and_fork.generation()
         while self._goes_on(since):
-            seen = self._waker.rings
-            now = time.monotonic()
-            period_s, due, waiting = MAX_PERIOD_S, now + MAX_LOOK_S, []
-            for key, one in self._watches.copy().items():
-                if one.look(now):
-                    self._watches.pop(key, None)
-                    continue
-                period_s = min(period_s, one.period_s)
-                if one.over is not None:
-                    due = min(due, one.due)
-                if one.count is not None and not one.counted:
-                    waiting.append((one.count, one.target))
             if self._watches:
-                self._waker.wait(waiting, seen, period_s, max(0.0, due - time.monotonic()))
+                self._look_and_wait()
             else:
-                self._wake.get()
+                self._wake.get()  # for any time, so no local variable may refer to a watch
+
+    def _look_and_wait(self) -> None:
+        seen = self._waker.rings
+        waiting, period_s, due = self._look()
+        if self._watches:
+            self._waker.wait(waiting, seen, period_s, max(0.0, due - time.monotonic()))
+
+    def _look(self) -> tuple[list[tuple[_core.Count, int]], float, float]:
+        """Looks at all watches. Returns the counts to wait for, the period and the next look."""
+        now = time.monotonic()
+        waiting: list[tuple[_core.Count, int]] = []
+        period_s, due = MAX_PERIOD_S, now + MAX_LOOK_S
+        for key, one in self._watches.copy().items():
+            if one.look(now):
+                self._watches.pop(key, None)
+                continue
+            period_s = min(period_s, one.period_s)
+            if one.over is not None:
+                due = min(due, one.due)
+            if one.count is not None and not one.counted:
+                waiting.append((one.count, one.target))
+        return waiting, period_s, due
 
     def _goes_on(self, since: int) -> bool:
         # What was put before is seen after this: the watches, and whether the thread ends. Items

@@ -204,7 +204,11 @@ class MarkBook:
             if book is not None:
                 book._go_on()
 
-        watch(self._code.results_count(), 0, is_over, end, self._period_s())
+        try:
+            watch(self._code.results_count(), 0, is_over, end, self._period_s())
+        except BaseException:
+            self._watching = False  # the next mark tries again
+            raise
 
     def _is_over(self) -> bool:
         self.collect()
