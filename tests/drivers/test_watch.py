@@ -35,7 +35,7 @@ def test_devices_and_defaults_on_coreaudio(coreaudio: Worlds) -> None:
         world.device("new").remove()
         world.advance(0.2)
         kinds = {}
-        while {"removed", "default output"} - kinds.keys():
+        while {"changed", "removed", "default output"} - kinds.keys():
             change = changes.wait(10)
             assert change is not None
             kinds[change.kind] = change
