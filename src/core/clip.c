@@ -151,11 +151,8 @@ static bool is_faded_out(const vc_clip *clip) {
 static void obey_pan(vc_clip *clip, bool silent) {
     uint64_t word = atomic_load_explicit(&clip->pan, memory_order_acquire);
     if (word != clip->pan_word) {
-        float pan = vc_ramp_value(word);
-        uint32_t frames = silent ? 0 : (uint32_t)word;
         clip->pan_word = word;
-        vc_glide_to(&clip->left, pan > 0.0f ? 1.0 - pan : 1.0, frames);
-        vc_glide_to(&clip->right, pan < 0.0f ? 1.0 + pan : 1.0, frames);
+        vc_glide_pan(&clip->left, &clip->right, vc_ramp_value(word), silent ? 0 : (uint32_t)word);
     }
 }
 

@@ -37,6 +37,13 @@ static inline void vc_glide_to(vc_glide *glide, double target, uint32_t frames) 
     glide->left = frames;
 }
 
+/* Moves the gains of the left and the right channel to those of a pan from -1 to 1. */
+static inline void vc_glide_pan(vc_glide *left, vc_glide *right, float pan,
+                                uint32_t frames) VC_REALTIME {
+    vc_glide_to(left, pan > 0.0f ? 1.0 - pan : 1.0, frames);
+    vc_glide_to(right, pan < 0.0f ? 1.0 + pan : 1.0, frames);
+}
+
 /* A float and the frames of its ramp, in one word. */
 static inline uint64_t vc_ramp_word(float value, uint32_t ramp_frames) VC_REALTIME {
     uint32_t bits;

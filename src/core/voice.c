@@ -137,11 +137,8 @@ static void obey(vc_voice *voice, bool rests) {
         vc_glide_to(&voice->gain, vc_ramp_value(gain), silent ? 0 : (uint32_t)gain);
     }
     if (pan != voice->pan_word) {
-        float side = vc_ramp_value(pan);
-        uint32_t ramp = silent ? 0 : (uint32_t)pan;
         voice->pan_word = pan;
-        vc_glide_to(&voice->left, side > 0.0f ? 1.0 - side : 1.0, ramp);
-        vc_glide_to(&voice->right, side < 0.0f ? 1.0 + side : 1.0, ramp);
+        vc_glide_pan(&voice->left, &voice->right, vc_ramp_value(pan), silent ? 0 : (uint32_t)pan);
     }
     double rate = atomic_load(&voice->asked_rate);
     if (rate != voice->rate_word) {
