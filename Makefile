@@ -40,7 +40,7 @@ bench-long: env-peers
 	@PYTHONPATH=tests:benchmarks build/env-peers/bin/python benchmarks/peers/long_play.py
 
 env-bench:
-	@$(PYTHON) tools/environment.py build/env-bench mixers
+	@$(PYTHON) tools/environment.py build/env-bench test mixers
 
 env-peers:
 	@$(PYTHON) tools/environment.py build/env-peers test peers

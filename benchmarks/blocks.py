@@ -54,12 +54,13 @@ def isolated(seconds: float, **wanted: Any) -> float:
 
 
 CONVERSION = """
-import sys, threading, time
+import sys, threading, time, warnings
 import voicecoil as vc
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 from_hz, to_hz, seconds = map(float, sys.argv[1].split())
 pause = threading.Event()
+warnings.simplefilter("ignore", vc.SilentInputWarning)  # the input of this device is silent
 
 def busy_s(samplerate):
     device = VirtualDevice(clock="free", samplerate=from_hz, frames=512, loopback=False)

@@ -109,7 +109,7 @@ def in_a_process(
     paths = sysconfig.get_paths()
     variables = {**os.environ, "PYTHONPATH": paths["platlib"], **(environment or {})}
     command = [sys.executable, *(["-S"] if bare else []), "-c", program, *arguments]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.strip()
 
 
