@@ -20,8 +20,9 @@ static void *update_info(void *stream, void *callback, void *user) {
 }
 static void unref_operation(void *operation) VC_REALTIME;
 static void unref_operation(void *operation) { (void)operation; }
+static int64_t set_by_ns; /* by how much the real-time clock was set since the start */
 static int64_t real_clock(void) VC_REALTIME;
-static int64_t real_clock(void) { return now_ns + REAL_NS; }
+static int64_t real_clock(void) { return now_ns + REAL_NS + set_by_ns; }
 
 static vc_ma_config with_pulse(void) {
     vc_ma_config config = plain();
@@ -100,7 +101,28 @@ static void test_only_underruns_that_pulseaudio_reports_are_lost(void) {
     vc_ma_io_free(at.io);
 }
 
+static void test_times_stay_right_when_the_wall_clock_is_set(void) {
+    vc_ma_config config = with_pulse();
+    device at = open_device(&config);
+    call(&at);
+    for (int64_t i = 1; i < 100; i++) {
+        pulse_info.write_index = i * FRAMES * 8;
+        now_ns += PERIOD_NS;
+        pulse_says((i - 3) * FRAMES, (i - 3) * FRAMES);
+        if (i % 10 == 0) { /* after the report was made, and before it is read */
+            set_by_ns += i % 20 ? 3600000000000 : -3600000000000;
+        }
+        call(&at);
+        if (i > 3) {
+            CHECK_INT(seen.output_time.host_ns, now_ns + 3 * PERIOD_NS + 20000000);
+        }
+    }
+    set_by_ns = 0;
+    vc_ma_io_free(at.io);
+}
+
 int main(void) {
+    RUN(test_times_stay_right_when_the_wall_clock_is_set);
     RUN(test_pulseaudio_reports_when_a_frame_is_heard);
     RUN(test_only_underruns_that_pulseaudio_reports_are_lost);
     return check_summary();

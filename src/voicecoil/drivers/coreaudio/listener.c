@@ -4,10 +4,11 @@
 #endif
 #include "listener.h"
 
+#include "timed_wait.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 typedef struct slot {
     _Atomic uint64_t filled; /* ticket of the producer that filled the slot, + 1 */
@@ -32,7 +33,7 @@ vc_changes *vc_changes_new(vc_host_clock *clock) {
     if (changes != NULL) {
         changes->clock = clock;
         pthread_mutex_init(&changes->lock, NULL);
-        pthread_cond_init(&changes->rung, NULL);
+        vc_cond_init(&changes->rung);
     }
     return changes;
 }
@@ -94,36 +95,18 @@ void vc_changes_ring(vc_changes *changes) {
 
 uint32_t vc_changes_rings(const vc_changes *changes) { return atomic_load(&changes->rings); }
 
-/* Sleeps until a ring, at most for `ns`. Call with the lock held. */
-static void sleep_for(vc_changes *changes, int64_t ns) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(ns / 1000000000);
-    until.tv_nsec += (long)(ns % 1000000000);
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&changes->rung, &changes->lock, &until);
-}
-
-static int64_t monotonic_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 bool vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns, int64_t look_ns) {
-    int64_t until_ns = monotonic_ns() + timeout_ns;
+    int64_t until_ns = vc_clock_ns() + timeout_ns;
     bool woken = false;
     pthread_mutex_lock(&changes->lock);
     atomic_fetch_add(&changes->waiting, 1);
     while (!(woken = woken || atomic_load(&changes->rings) != seen)) {
-        int64_t left_ns = until_ns - monotonic_ns();
+        int64_t left_ns = until_ns - vc_clock_ns();
         if (left_ns <= 0) {
             break;
         }
-        sleep_for(changes, look_ns > 0 && look_ns < left_ns ? look_ns : left_ns);
+        int64_t most_ns = look_ns > 0 && look_ns < left_ns ? look_ns : left_ns;
+        vc_cond_wait_ns(&changes->rung, &changes->lock, most_ns);
         woken = look_ns > 0 && atomic_load(&changes->claimed) > 0;
     }
     atomic_fetch_sub(&changes->waiting, 1);

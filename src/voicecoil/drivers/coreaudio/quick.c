@@ -4,11 +4,12 @@
 #endif
 #include "quick.h"
 
+#include "timed_wait.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum state { AWAY, IDLE, CLAIMED, REQUESTED, RUNNING, DONE, ABANDONED };
 /* A thread waits for its partner by spinning without system calls, and then it sleeps. It spins for
@@ -33,12 +34,6 @@ struct vc_quick {
     pthread_cond_t for_client;
     vc_quick_request request; /* belongs to the client or the server, as `state` says */
 };
-
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -79,8 +74,8 @@ vc_quick *vc_quick_new(void) {
         quick->forks = atomic_load(&forks);
         quick->server_cpu = quick->client_cpu = -1;
         pthread_mutex_init(&quick->lock, NULL);
-        pthread_cond_init(&quick->for_server, NULL);
-        pthread_cond_init(&quick->for_client, NULL);
+        vc_cond_init(&quick->for_server);
+        vc_cond_init(&quick->for_client);
     }
     return quick;
 }
@@ -93,19 +88,6 @@ void vc_quick_free(vc_quick *quick) {
     pthread_cond_destroy(&quick->for_server);
     pthread_mutex_destroy(&quick->lock);
     free(quick);
-}
-
-/* Call with the lock held. */
-static void sleep_for(vc_quick *quick, pthread_cond_t *condition, int64_t ns) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(ns / 1000000000);
-    until.tv_nsec += (long)(ns % 1000000000);
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(condition, &quick->lock, &until);
 }
 
 /* A thread that falls asleep sets `sleeps` before it looks at what it waits for. The lock is free
@@ -136,7 +118,7 @@ static bool answer(vc_quick *quick) {
 }
 
 int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns) {
-    int64_t last_ns = now_ns(), until_ns = last_ns + timeout_ns;
+    int64_t last_ns = vc_clock_ns(), until_ns = last_ns + timeout_ns;
     int yields = 0;
     atomic_store(&quick->state, IDLE);
     for (;;) {
@@ -145,12 +127,12 @@ int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns) {
             if (!answer(quick)) {
                 return VC_QUICK_ABANDONED;
             }
-            last_ns = now_ns();
+            last_ns = vc_clock_ns();
             until_ns = last_ns + timeout_ns;
             yields = 0;
             continue;
         }
-        int64_t ns = now_ns();
+        int64_t ns = vc_clock_ns();
         bool poked = atomic_load(&quick->pokes) != seen;
         if ((poked || ns >= until_ns) && move(quick, IDLE, AWAY)) {
             return poked ? VC_QUICK_POKED : VC_QUICK_TIMEOUT;
@@ -166,7 +148,8 @@ int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns) {
             state = atomic_load(&quick->state);
             if (state != REQUESTED && atomic_load(&quick->pokes) == seen) {
                 /* A client that is about to ask, or to take its answer, needs only a moment. */
-                sleep_for(quick, &quick->for_server, state == IDLE ? until_ns - ns : NAP_NS);
+                int64_t most_ns = state == IDLE ? until_ns - ns : NAP_NS;
+                vc_cond_wait_ns(&quick->for_server, &quick->lock, most_ns);
             }
             atomic_store(&quick->server_sleeps, 0);
             pthread_mutex_unlock(&quick->lock);
@@ -198,14 +181,14 @@ static bool spins(int state, int64_t ns, int64_t most_ns) {
 }
 
 bool vc_quick_spin(vc_quick *quick) {
-    int64_t begun_ns = now_ns();
+    int64_t begun_ns = vc_clock_ns();
     for (;;) {
         int state = atomic_load(&quick->state);
         if (state == DONE) {
             return true;
         }
         if (shares_cpu(&quick->client_cpu, &quick->server_cpu) ||
-            !spins(state, now_ns() - begun_ns, BUSY_NS)) {
+            !spins(state, vc_clock_ns() - begun_ns, BUSY_NS)) {
             return false;
         }
         relax();
@@ -213,7 +196,7 @@ bool vc_quick_spin(vc_quick *quick) {
 }
 
 bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns) {
-    int64_t begun_ns = now_ns();
+    int64_t begun_ns = vc_clock_ns();
     for (int yields = 0;;) {
         int state = atomic_load(&quick->state);
         if (state == DONE) {
@@ -224,7 +207,7 @@ bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns) {
                 break;
             }
             sched_yield();
-        } else if (spins(state, now_ns() - begun_ns, SPIN_NS)) {
+        } else if (spins(state, vc_clock_ns() - begun_ns, SPIN_NS)) {
             relax();
         } else {
             break;
@@ -232,10 +215,10 @@ bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns) {
     }
     pthread_mutex_lock(&quick->lock);
     atomic_store(&quick->client_sleeps, 1);
-    int64_t left_ns = timeout_ns - (now_ns() - begun_ns);
+    int64_t left_ns = timeout_ns - (vc_clock_ns() - begun_ns);
     while (atomic_load(&quick->state) != DONE && left_ns > 0) {
-        sleep_for(quick, &quick->for_client, left_ns);
-        left_ns = timeout_ns - (now_ns() - begun_ns);
+        vc_cond_wait_ns(&quick->for_client, &quick->lock, left_ns);
+        left_ns = timeout_ns - (vc_clock_ns() - begun_ns);
     }
     atomic_store(&quick->client_sleeps, 0);
     pthread_mutex_unlock(&quick->lock);

@@ -7,6 +7,7 @@
 static const int64_t ASK_NS = 50000000;  /* how often the server is asked */
 static const int64_t NOISE_NS = 1000000; /* a shorter break is within the error of measurement */
 static const int64_t SMOOTHING = 8;
+static const int64_t MAX_AGE_NS = 5000000000; /* of a report, when it is read */
 
 static int64_t real_ns(const vc_pulse_line *line) VC_REALTIME;
 static int64_t real_ns(const vc_pulse_line *line) {
@@ -22,6 +23,19 @@ static int64_t real_ns(const vc_pulse_line *line) {
 
 static int64_t bytes_ns(const vc_pulse_line *line, int64_t bytes) {
     return llrint((double)bytes / line->pulse.frame_bytes * line->ns_per_frame);
+}
+
+/* Returns the host time of the stream's byte 0 at the connector, from a report made at `moment_ns`.
+ */
+static int64_t base_of(const vc_pulse_line *line, const vc_pulse_info *info, int64_t moment_ns) {
+    int64_t sink_ns = (int64_t)info->sink_us * 1000;
+    if (line->pulse.is_playback) {
+        return moment_ns + sink_ns - bytes_ns(line, info->read_index);
+    }
+    /* If the stream records the monitor of a sink, its frames have not been heard yet, because they
+     * are still in the sink's buffer. */
+    return moment_ns + sink_ns - (int64_t)info->source_us * 1000 -
+           bytes_ns(line, info->write_index);
 }
 
 void vc_pulse_line_begin(vc_pulse_line *line) {
@@ -66,16 +80,13 @@ bool vc_pulse_line_next(vc_pulse_line *line, int64_t now_ns, vc_pulse_call *out)
     int64_t stamp_us = info->timestamp.s * 1000000 + info->timestamp.us;
     bool plays = !line->pulse.is_playback || (info->playing && info->since_underrun > 0);
     if (stamp_us != line->seen_us && plays) {
-        int64_t moment_ns = stamp_us * 1000 - real_ns(line) + now_ns;
-        int64_t sink_ns = (int64_t)info->sink_us * 1000;
-        /* If the stream records the monitor of a sink, its frames have not been heard yet, because
-         * they are still in the sink's buffer. */
-        int64_t base_ns = line->pulse.is_playback
-                              ? moment_ns + sink_ns - bytes_ns(line, info->read_index)
-                              : moment_ns + sink_ns - (int64_t)info->source_us * 1000 -
-                                    bytes_ns(line, info->write_index);
-        int64_t lost_ns = learn(line, info, base_ns);
-        out->lost_frames = llrint((double)lost_ns / line->ns_per_frame);
+        int64_t age_ns = real_ns(line) - stamp_us * 1000;
+        /* PulseAudio's time stamps are on the wall clock. If that clock was set after the report
+         * was made, the report is not used. The next one comes after ASK_NS. */
+        if (age_ns > -NOISE_NS && age_ns < MAX_AGE_NS) {
+            int64_t lost_ns = learn(line, info, base_of(line, info, now_ns - age_ns));
+            out->lost_frames = llrint((double)lost_ns / line->ns_per_frame);
+        }
     }
     line->seen_us = stamp_us;
     int64_t next = line->pulse.is_playback ? info->write_index : info->read_index;

@@ -6,6 +6,7 @@
 
 #include "memory.h"
 #include "thread.h"
+#include "timed_wait.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ vc_device *vc_device_new(const vc_device_config *config) {
     device->line = vc_memory_new(size, channels * sizeof(float));
     device->faults = vc_queue_new(8, sizeof(vc_fault));
     pthread_mutex_init(&device->lock, NULL);
-    pthread_cond_init(&device->moved, NULL);
+    vc_cond_init(&device->moved);
     if (device->mix == NULL || device->line == NULL || device->faults == NULL) {
         vc_device_free(device);
         return NULL;

@@ -6,7 +6,9 @@
 #include "device_inside.h"
 
 #include "thread.h"
+#include "timed_wait.h"
 
+#include <errno.h>
 #include <time.h>
 
 void vc_device_nap(int64_t ns) {
@@ -25,14 +27,7 @@ bool vc_device_wait_until(bool (*ready)(const void *argument), const void *argum
 }
 
 bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(deadline_ns / 1000000000);
-    until.tv_nsec += (long)(deadline_ns % 1000000000);
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    int64_t until_ns = vc_clock_ns() + deadline_ns;
     pthread_mutex_lock(&device->lock);
     /* If a cycle of an earlier call ended after that call's deadline, it does not count for this
      * call. */
@@ -43,7 +38,8 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
     int error = 0;
     while (device->stepped < target && error == 0 &&
            atomic_load(&device->condition) == VC_DEVICE_WELL) {
-        error = pthread_cond_timedwait(&device->moved, &device->lock, &until);
+        int64_t left_ns = until_ns - vc_clock_ns();
+        error = left_ns > 0 ? vc_cond_wait_ns(&device->moved, &device->lock, left_ns) : ETIMEDOUT;
     }
     bool reached = device->stepped >= target || error == 0;
     /* Cycles that have not begun in time are withdrawn. A running cycle still counts for this call.
