@@ -113,6 +113,18 @@ def in_a_process(
     return done.stdout.strip()
 
 
+def counting(library: Path | str) -> dict[str, str]:
+    """Returns the environment in which a library counts the calls of malloc of a Python program.
+
+    The calls include those for Python objects, except in a free-threaded Python: it ends if it is
+    asked for another allocator than its own.
+    """
+    environment = {"LD_PRELOAD": str(library)}
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        environment["PYTHONMALLOC"] = "malloc"
+    return environment
+
+
 def scratch() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory()
 

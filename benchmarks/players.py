@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import ROOT, compile_c, in_a_process
+from measure import ROOT, compile_c, counting, in_a_process
 
 import voicecoil as vc
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -114,7 +114,7 @@ def allocations(kind: str, cycles: int, folder: Path) -> int | None:
     if platform.libc_ver()[0] != "glibc" or "LD_PRELOAD" in os.environ:
         return None
     counter = compile_c(COUNTED, folder)
-    environment = {"LD_PRELOAD": str(counter._name), "PYTHONMALLOC": "malloc"}
+    environment = counting(counter._name)
     return int(in_a_process(ALLOCATIONS, kind, str(cycles), environment=environment))
 
 

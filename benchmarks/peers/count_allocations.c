@@ -1,5 +1,6 @@
 /* A library for LD_PRELOAD that counts the calls of malloc of each thread and of all threads. With
- * PYTHONMALLOC=malloc, the counts include the allocations of Python objects. */
+ * PYTHONMALLOC=malloc, which needs a Python with a GIL, the counts include the allocations of
+ * Python objects. */
 #define _GNU_SOURCE
 #include <stdatomic.h>
 #include <stddef.h>

@@ -10,7 +10,7 @@ from typing import Any
 
 import clients
 import measuring
-from measure import in_a_process
+from measure import counting, in_a_process
 
 ALONE = """
 import sys, time, types
@@ -53,7 +53,7 @@ def cost(
             "JACK_STAND_IN_REPORT": report.name,
         }
         if count:  # Counting takes time, so a run measures either allocations or time.
-            environment |= {"LD_PRELOAD": str(built["count"]), "PYTHONMALLOC": "malloc"}
+            environment |= counting(built["count"])
         options = ["--server", "jack", "--frames", frames, "--seconds", seconds]
         seen = measuring.run(name, environment, *options, *(["--fill"] if fill else []))
         words = report.read().split()

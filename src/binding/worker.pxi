@@ -102,16 +102,20 @@ cdef class Worker(Code):
         Parameters
         ----------
         group : object or None
-            Its `address` is that of a vc_thread_group. It is kept until `leave_groups`.
+            Its `address` is that of a vc_thread_group. It is kept until `leave_groups`, which
+            closes it.
         """
         cdef uintptr_t address = 0 if group is None else group.address
         self.groups.append(group)
         vc_worker_join_group(self.worker, <vc_thread_group *>address)
 
     def leave_groups(self):
-        """Releases the groups. Call it while the thread does not run."""
+        """Closes the groups. Call it while the thread does not run."""
         vc_worker_join_group(self.worker, NULL)
-        self.groups = []
+        groups, self.groups = self.groups, []
+        for group in groups:
+            if group is not None:
+                group.close()
 
     @cython.critical_section
     def stop(self, uint64_t run):

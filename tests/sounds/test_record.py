@@ -331,3 +331,33 @@ def test_ctrl_c_while_a_take_ends_does_not_lose_its_error() -> None:
     sound = take.wait()
     assert sound is not None
     assert len(sound) == take.position
+
+
+IMPORTS = """
+import sys, threading
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if threading.current_thread().name == "voicecoil recorder":
+            print(name)
+
+sys.meta_path.insert(0, Finder)
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+device = VirtualDevice(clock="stepped", frames=64)
+take = vc.record(frames=100, driver=VirtualDriver([device]))
+device.step(4)
+assert take.stop().shape == (100, 2)
+"""
+
+
+def test_the_first_recording_of_a_program_imports_nothing_on_its_thread() -> None:
+    """NumPy's import takes longer than `END_S` on a busy machine. The time counted as a time in
+    which the recording made no progress, and `stop` raised StreamTimeoutError.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=100
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

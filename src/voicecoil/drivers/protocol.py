@@ -333,6 +333,9 @@ class ThreadGroup(Protocol):
     def leave(self) -> None:
         """Lets the calling thread leave, which has joined with this object."""
 
+    def close(self) -> None:
+        """Releases the group, which no thread is in or joins any more. It may be called twice."""
+
 
 class DriverStream(Protocol):
     """One open connection to a device.

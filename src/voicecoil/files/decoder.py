@@ -193,4 +193,5 @@ class Decoder:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        self.close()  # garbage collection does not close a plain file descriptor
+        if os is not None:  # otherwise Python is ending and has cleared this module
+            self.close()  # garbage collection does not close a plain file descriptor

@@ -261,7 +261,8 @@ class Target:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        self.disown()
+        if _targets is not None:  # otherwise Python is ending and has cleared this module
+            self.disown()
 
 
 def _key(file: int | str) -> tuple[int, int]:

@@ -157,6 +157,10 @@ class Writer:
         fills: bool,
         dtype: SampleType,
     ) -> None:
+        # The thread needs NumPy. If it imported NumPy itself, which may take more than END_S on a
+        # busy machine, a recording that ends meanwhile would seem to make no progress.
+        import numpy as np  # noqa: F401
+
         self.clipped_samples = 0  # clipped samples in an array of integers
         self._dtype = dtype
         self.error = UnseenError("a recording" if sink is None else f"recording {sink.path!r}")

@@ -48,6 +48,8 @@ class WorkgroupMembership:
         if status == 0:
             self._group, self._thread = group, threading.get_ident()
             self._generation = exit_and_fork.generation()
+        else:
+            group.close()
         return self
 
     def __exit__(
@@ -66,3 +68,4 @@ class WorkgroupMembership:
         group, self._group, self.joined = self._group, None, False
         if group is not None:
             group.leave()
+            group.close()

@@ -6,6 +6,7 @@ it ends. The real one aborts the process otherwise.
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -14,6 +15,7 @@ import voicecoil as vc
 from coreaudio import Worlds
 from losing import came_back, is_away
 from rig import until
+from voicecoil.drivers.coreaudio import _hal
 from voicecoil.errors import StreamClosedError, StreamStateError
 from voicecoil.testing import SimulatedCoreAudio, VirtualDevice, VirtualDriver
 
@@ -148,4 +150,31 @@ def test_the_worker_is_in_the_workgroup_of_its_device(coreaudio: Worlds, workgro
     assert threading.get_ident() not in threads
     stream.close()
     assert members(world) == 0
+    assert world.counter("live_workgroups") == 0
+
+
+def test_a_workgroup_is_released_by_its_last_user(coreaudio: Worlds) -> None:
+    """Not by the deletion of the object, which a free-threaded Python may delay without a limit."""
+    world = coreaudio(3)
+
+    def objects() -> list[object]:
+        return [found for found in gc.get_objects() if isinstance(found, _hal.Workgroup)]
+
+    with open_low(world) as stream:
+        with stream.workgroup() as membership:
+            assert membership.joined
+            with stream.workgroup():  # the thread is in it already
+                assert world.counter("live_workgroups") == 1
+            kept = objects()
+        assert len(kept) == 1
+        assert world.counter("live_workgroups") == 0
+        stream.abort()
+    stream = vc.OutputStream(lambda block: None, device=USB, driver=world.driver, latency="safe")
+    stream.start()
+    world.advance(0.2)
+    assert world.counter("live_workgroups") == 1
+    kept.clear()
+    kept += objects()
+    stream.close()
+    assert len(kept) == 1
     assert world.counter("live_workgroups") == 0

@@ -15,7 +15,7 @@ cdef extern from "workgroup.h" nogil:
 
 
 cdef class Workgroup:
-    """A membership in a workgroup, for one thread at a time. Its deletion releases the workgroup.
+    """A membership in a workgroup, for one thread at a time. `close` releases the workgroup.
 
     Parameters
     ----------
@@ -39,6 +39,18 @@ cdef class Workgroup:
     def __dealloc__(self):
         if self.group != 0:
             self.release(<void *>self.group)
+
+    @cython.critical_section
+    def close(self):
+        """Releases the workgroup, which no thread is in or joins any more.
+
+        A second call does nothing. A free-threaded Python may delete an object long after its last
+        use: it waits until the thread that made the object runs Python code again.
+        """
+        cdef uintptr_t group = self.group
+        self.group = 0
+        if group != 0:
+            self.release(<void *>group)
 
     @property
     def address(self):
