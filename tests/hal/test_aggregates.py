@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import textwrap
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import voicecoil as vc
 from coreaudio import Worlds, simulator_path
 from voicecoil import hal
 from voicecoil.errors import ArgumentError, ArgumentTypeError, ChangeTimeoutError, DriverError
+from voicecoil.hal import aggregates
 from voicecoil.testing import SimulatedCoreAudio
 
 PAIR = ("Aggregated:a", "Aggregated:b")
@@ -159,3 +162,43 @@ def test_private_aggregates_are_destroyed_at_exit() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "left: 0" in done.stdout
+
+
+def test_ctrl_c_at_each_line_of_creation_and_destruction_leaves_no_aggregate(
+    world: SimulatedCoreAudio,
+) -> None:
+    """What is left is destroyed at exit."""
+    system = hal.connect(world.driver)
+    devices = parts(system)
+
+    def is_interrupted_at(number: int) -> bool:
+        count = 0
+
+        def trace(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal count
+            if frame.f_code.co_filename != aggregates.__file__:
+                return None
+            count += event in ("call", "line")
+            if count == number:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return trace
+
+        tracer = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            system.create_aggregate("Both", devices).destroy()
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(tracer)
+        return False
+
+    lines = 0
+    while is_interrupted_at(lines + 1):
+        lines += 1
+        aggregates._leftovers._destroy_all()
+        world.advance(1.0)
+        assert world.counters()["live_aggregates"] == 0, lines
+    assert lines > 40
+    assert not aggregates._leftovers._mine()

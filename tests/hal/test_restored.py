@@ -105,6 +105,50 @@ INTERRUPTED = SETUP + textwrap.dedent("""
         print("interrupted", during != before)
 """)
 
+AT_EACH_LINE = SETUP + textwrap.dedent("""
+    from voicecoil.hal import restored
+
+    class Interrupt(KeyboardInterrupt):
+        pass
+
+    def interrupted_at(number: int) -> bool:
+        begun, count = False, 0
+
+        def trace(frame, event, arg):
+            nonlocal begun, count
+            code = frame.f_code
+            if not begun and code.co_name == "__exit__" and "restored" in code.co_filename:
+                begun = True
+            if not begun or not code.co_filename.endswith(("restored.py", "setting.py")):
+                return trace
+            if event in ("call", "line"):
+                count += 1
+                if count == number:
+                    sys.settrace(None)
+                    raise Interrupt
+            return trace
+
+        try:
+            with device.temporarily("volume_scalar", 0.5):
+                with device.temporarily("volume_scalar", 0.25):
+                    sys.settrace(trace)
+                sys.settrace(None)
+        except Interrupt:
+            return True
+        finally:
+            sys.settrace(None)
+        return False
+
+    line, early = 1, 0
+    while interrupted_at(line):
+        early += settings() == before
+        restored._restore_all()  # this runs at exit
+        assert settings() == before, (line, settings(), before)
+        assert not restored._made
+        line += 1
+    print("lines", line > 20, "most are restored at the end of the outer block", early > line / 2)
+""")
+
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -139,6 +183,31 @@ def test_what_ctrl_c_leaves_at_the_end_of_a_block_is_restored_at_exit(what: str,
     done = run(INTERRUPTED.format(what=what, at=at))
     assert done.stdout.split() == ["interrupted", "True", "restored", "True"], done.stderr
     assert done.stderr == ""
+
+
+def test_ctrl_c_at_each_line_of_the_end_of_an_inner_block() -> None:
+    """The value before the outer block is restored, not the one between."""
+    done = run(AT_EACH_LINE)
+    words = "lines True most are restored at the end of the outer block True"
+    assert done.stdout.split() == words.split(), done.stderr
+    assert done.stderr == ""
+
+
+def test_overlapping_blocks_restore_the_value_before_both() -> None:
+    done = run(
+        SETUP
+        + textwrap.dedent("""
+            first = device.buffer_frames_set(256)
+            second = device.buffer_frames_set(128)
+            first.__enter__()
+            second.__enter__()
+            first.__exit__(None, None, None)
+            print(device.buffer_frames)
+            second.__exit__(None, None, None)
+            print(settings() == before)
+        """)
+    )
+    assert done.stdout.split() == ["128", "True"], done.stderr
 
 
 @pytest.mark.parametrize("name", ["hog", "format", "mute", "nested"])

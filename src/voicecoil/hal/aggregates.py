@@ -114,22 +114,28 @@ def create(
     def undo(object_id: int) -> None:
         _destroy(connection, object_id)
 
-    object_id = connection.driver.call(
-        what,
-        lambda: _create(connection, description),
-        connection.driver.timeouts.call_s,
-        undo=undo,
-    )
+    is_new = connection.call(what, lambda: connection.reader.find("uidd", uid)) == 0
+    if private and is_new:  # another device with this UID stays
+        _leftovers.add(uid, connection)  # before it exists, because Ctrl-C may come at any line
+    try:
+        object_id = connection.driver.call(
+            what,
+            lambda: _create(connection, description),
+            connection.driver.timeouts.call_s,
+            undo=undo,
+        )
+    except VoicecoilError:
+        if is_new:
+            _leftovers.discard(uid)
+        raise
     try:
         wait_until(connection, what, lambda: _is_whole(connection, uid, plans, taps), seconds)
         made = connection.call(what, lambda: connection.object(object_id))
     except BaseException:
         connection.call(what, lambda: _destroy(connection, object_id))
+        _leftovers.discard(uid)
         raise
-    device = cast("AggregateDevice", made)
-    if private:
-        _leftovers.add(device)
-    return device
+    return cast("AggregateDevice", made)
 
 
 def _plan(one: Device | SubDevicePlan) -> SubDevicePlan:
@@ -279,41 +285,46 @@ def destroy(device: AggregateDevice, timeout_s: float) -> None:
     seconds = check_seconds(timeout_s, "timeout_s")
     connection, uid = device._connection, device.uid
     what = f"destroying {device!r}"
-    _leftovers.discard(device)
     try:
         there = device._on_object("destroying", partial(_destroy, connection))
     except DeviceLostError:
-        return
+        there = False
+    _leftovers.discard(uid)  # not before, because Ctrl-C may interrupt the call
     if there:
         wait_until(connection, what, lambda: connection.reader.find("uidd", uid) == 0, seconds)
 
 
 class _Leftovers:
-    """The private aggregate devices that this program has not destroyed yet."""
+    """The private aggregate devices that this program has not destroyed yet, by UID."""
 
     def __init__(self) -> None:
-        self._devices: dict[str, AggregateDevice] = {}
+        self._connections: dict[str, Connection] = {}
         self._generation = exit_and_fork.generation()
         exit_and_fork.at_the_end(self._destroy_all)
 
-    def _mine(self) -> dict[str, AggregateDevice]:
+    def _mine(self) -> dict[str, Connection]:
         if exit_and_fork.forked(self._generation):  # they belong to the parent
-            self._devices, self._generation = {}, exit_and_fork.generation()
-        return self._devices
+            self._connections, self._generation = {}, exit_and_fork.generation()
+        return self._connections
 
-    def add(self, device: AggregateDevice) -> None:
-        self._mine()[device.uid] = device
+    def add(self, uid: str, connection: Connection) -> None:
+        self._mine()[uid] = connection
 
-    def discard(self, device: AggregateDevice) -> None:
-        self._mine().pop(device.uid, None)
+    def discard(self, uid: str) -> None:
+        self._mine().pop(uid, None)
 
     def _destroy_all(self) -> None:
         """Destroys them at exit, after all streams are closed."""
-        devices = self._mine()
-        while devices:
-            _, device = devices.popitem()
+        for uid, connection in reversed(list(self._mine().items())):
             with contextlib.suppress(VoicecoilError):  # a private device goes with the process
-                device._on_object("destroying", partial(_destroy, device._connection))
+                connection.call(f"destroying {uid!r}", partial(_destroy_uid, connection, uid))
+            self.discard(uid)
+
+
+def _destroy_uid(connection: Connection, uid: str) -> None:
+    object_id = connection.reader.find("uidd", uid)
+    if object_id != 0:
+        _destroy(connection, object_id)
 
 
 _leftovers = _Leftovers()

@@ -23,6 +23,7 @@ class Restored:
     """
 
     _generation = -1
+    _is_ending = False
 
     def _restore(self) -> None:
         """Undoes what was changed. Does nothing if nothing was changed, or all of it was undone.
@@ -35,6 +36,7 @@ class Restored:
     def _changing(self) -> Iterator[None]:
         """Encloses the change. It is undone if an error is raised, or the interpreter ends."""
         self._generation = exit_and_fork.generation()
+        self._is_ending = False
         _made[id(self)] = self
         try:
             yield
@@ -58,10 +60,43 @@ class Restored:
             raise
         _made.pop(id(self), None)
 
+    def _is_same_setting(self, other: Restored) -> bool:
+        """Whether `other` changes the same setting."""
+        return False
+
+    def _take_over(self, earlier: Restored) -> None:
+        """Makes this change restore what `earlier` would restore.
+
+        `earlier` is an unfinished change of the same setting, made before this one. Ctrl-C may
+        interrupt this method, after which both changes are undone at exit, the later one first.
+        """
+
     def _end(self) -> None:
-        """Undoes the change, unless it was undone or belongs to the parent of this process."""
-        if id(self) in _made:
+        """Undoes the change, unless it was undone or belongs to the parent of this process.
+
+        If a later change of the same setting is not undone yet, that one restores the original
+        value instead. This is so if Ctrl-C has interrupted the end of an inner block, or if blocks
+        of two threads overlap.
+        """
+        if id(self) not in _made:
+            return
+        self._is_ending = True
+        later = self._later()
+        if later is None:
             self._undo()
+            return
+        later._take_over(self)
+        _made.pop(id(self), None)
+        if later._is_ending:  # its block has ended, too
+            later._end()
+
+    def _later(self) -> Restored | None:
+        """Returns the first change of the same setting that was made after this one."""
+        changes = list(_made.values())
+        for other in changes[changes.index(self) + 1 :]:
+            if self._generation == other._generation and self._is_same_setting(other):
+                return other
+        return None
 
     def __exit__(
         self,

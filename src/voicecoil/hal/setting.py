@@ -281,19 +281,35 @@ class Temporarily(Restored):
         self._value = value
         self._where = scope, element
         self._before: Any = None
-        self._made: Any = None
+        self._ours: list[Any] = []  # the values that this block and the blocks around it have set
+        self._is_known = False  # whether `_ours` is complete
 
     def __enter__(self) -> Any:
-        self._made = None
+        self._ours, self._is_known = [], False
         self._before = self._thing.get(self._row.selector, *self._where)
         with self._changing():
-            self._made = self._thing.set(self._row.selector, self._value, *self._where)
-        return self._made
+            made = self._thing.set(self._row.selector, self._value, *self._where)
+            self._ours, self._is_known = [made], True
+        return made
+
+    def _is_same_setting(self, other: Restored) -> bool:
+        return (
+            isinstance(other, Temporarily)
+            and other._row.selector == self._row.selector
+            and other._where == self._where
+            and other._thing == self._thing
+        )
+
+    def _take_over(self, earlier: Restored) -> None:
+        assert isinstance(earlier, Temporarily)
+        self._ours = [*self._ours, *earlier._ours]
+        self._is_known = self._is_known and earlier._is_known
+        self._before = earlier._before  # last: without it, `earlier` still restores its value
 
     def _restore(self) -> None:
         try:
             now = self._thing.get(self._row.selector, *self._where)
-            others = self._made is not None and now != self._made
+            others = self._is_known and now not in self._ours
             if now != self._before and not others:
                 self._thing.set(self._row.selector, self._before, *self._where)
         except (DeviceLostError, PropertyMissingError):
