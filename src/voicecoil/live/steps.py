@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime import exit_and_fork
@@ -13,6 +13,7 @@ from voicecoil.lifetime import exit_and_fork
 __all__ = ["Steps", "refuse_handler"]
 
 Result = TypeVar("Result")
+Given = TypeVarTuple("Given")
 
 
 def refuse_handler() -> StreamStateError:
@@ -43,8 +44,8 @@ class Steps:
         self._running = threading.Lock()
         self._later: deque[Callable[[], object]] = deque()
 
-    def run(self, step: Callable[[], Result]) -> Result:
-        """Runs a step, and returns its result.
+    def run(self, step: Callable[[*Given], Result], *given: *Given) -> Result:
+        """Runs a step with some arguments, and returns its result.
 
         Raises
         ------
@@ -56,9 +57,10 @@ class Steps:
                 raise self._refuse()
             try:
                 with self._running:
-                    return step()
+                    return step(*given)
             finally:
-                self._run_later()
+                if self._later:
+                    self._run_later()
 
     def run_or_defer(self, step: Callable[[], object]) -> None:
         """Runs a step. In a signal handler, this may be right after the step it has interrupted.

@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator
-from functools import partial
 from typing import Any
 
 from voicecoil.errors import StreamClosedError, StreamTimeoutError
@@ -163,15 +162,17 @@ class Writer:
 
     def put_at_once(self, chunk: Any) -> int:
         """Writes a whole chunk if that is possible without a wait. See `Feed.put_at_once`."""
-        return self._at_once(partial(self._feed.put_at_once, chunk), -1) if self.begun else -1
+        if not self._first_start.done:
+            return -1
+        return self._at_once(self._feed.put_at_once, chunk, -1)
 
     def put_some(self, chunk: Any) -> int:
         """Takes frames of a chunk that was examined, without a wait. Returns how many."""
         chunk = self._feed.prepared(chunk)
-        return self._at_once(lambda: self._feed.put(self._feed.begin(), chunk, 0), 0)
+        return self._at_once(lambda rest: self._feed.put(self._feed.begin(), rest, 0), chunk, 0)
 
-    def _at_once(self, step: Callable[[], int], otherwise: int) -> int:
-        """Runs a step if nothing else is being written."""
+    def _at_once(self, step: Callable[[Any], int], chunk: Any, otherwise: int) -> int:
+        """Runs a step for a chunk if nothing else is being written."""
         thread = threading.get_ident()
         if thread in self._writing:
             return otherwise
@@ -180,7 +181,7 @@ class Writer:
             if not self.turn.acquire(blocking=False):
                 return otherwise
             try:
-                return self.steps.run(step)
+                return self.steps.run(step, chunk)
             finally:
                 self.turn.release()
         finally:

@@ -45,7 +45,8 @@ class StreamMonitor:
     @property
     def goes_on(self) -> bool:
         """Whether the code is being called, or will be called once there is a device."""
-        return self._connection.state() in ("running", "waiting") and self.trouble() is None
+        state = self._connection.state()  # "running" only if there is no trouble
+        return state == "running" or (state == "waiting" and self.trouble() is None)
 
     @property
     def engine(self) -> _core.Engine:
