@@ -13,20 +13,22 @@ import sys
 
 import numpy as np
 from numpy.typing import NDArray
-from pywebrtc_audio import EchoCanceller  # type: ignore[import-not-found]
+from pywebrtc_audio import EchoCanceller
 
 import voicecoil as vc
 
 RATE, BLOCK = 16_000, 160  # the canceller works with blocks of 10 ms
-SECONDS, SETTLED_S = 8, 4.0  # the canceller adapts itself before SETTLED_S
+SECONDS, SETTLED_S = 9, 4.5  # the canceller adapts itself before SETTLED_S
 
 
 def voice() -> NDArray[np.float32]:
-    """Returns syllables of a synthetic voice, at 48 kHz."""
+    """Returns syllables of a synthetic voice, at 48 kHz: 1 s of speech, 0.5 s of silence, ..."""
     t = np.arange(SECONDS * 48_000) / 48_000
     pitch = np.cumsum(120 + 20 * np.sin(2 * np.pi * 0.7 * t)) / 48_000
     tone = sum(np.sin(2 * np.pi * n * pitch) / n for n in range(1, 30))
-    return (0.1 * tone * (0.5 - 0.5 * np.cos(2 * np.pi * 4 * t)) ** 2).astype(np.float32)
+    syllables = (0.5 - 0.5 * np.cos(2 * np.pi * 4 * t)) ** 2
+    # The canceller replaces the echo by noise as loud as the room, which it hears in the pauses.
+    return (0.1 * tone * syllables * (t % 1.5 < 1)).astype(np.float32)
 
 
 class Room:

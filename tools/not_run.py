@@ -29,7 +29,8 @@ def required(optional: bool) -> list[str]:
     optional : bool
         True if packages may be missing because they have no wheels for a new Python yet.
     """
-    names = ("numba", "matplotlib", "PyAV", "sounddevice", "trio") if optional else ()
+    packages = ("numba", "matplotlib", "PyAV", "sounddevice", "trio", "pywebrtc-audio")
+    names = packages if optional else ()
     return ["--require", "--reruns=1", *(f"--may-lack={name}" for name in names)]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from typing import Any
@@ -44,12 +43,12 @@ import numpy as np
 import voicecoil as vc
 import network_audio as example
 from voicecoil.testing import SimulatedCoreAudio, VirtualDevice, VirtualDriver
-port, seconds, ppm = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-driver, controlled = sys.argv[4], sys.argv[5] == "controlled"
+seconds, ppm = float(sys.argv[1]), float(sys.argv[2])
+driver, controlled = sys.argv[3], sys.argv[4] == "controlled"
 {DEVICE}"""
 MICROPHONE = f"""{EXAMPLE}
 system, step, _ = device_of("Mic", 480, ppm, 1, 0)
-connection = socket.create_connection(("127.0.0.1", port))
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[5])))
 with vc.Recorder(driver=system, samplerate=example.RATE, channels=1) as recorder:
     for _ in range(round(seconds * example.RATE / 960)):
         step(2)
@@ -59,8 +58,8 @@ connection.close()
 """
 SPEAKER = f"""{EXAMPLE}
 system, step, now_ns = device_of("Speaker", 240, -ppm, 0, 2)
-server = socket.create_server(("127.0.0.1", port))
-print("ready", flush=True)
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
 connection = server.accept()[0]
 sent, speeds, begun, blocks = {{}}, [], None, 0
 with vc.Player(driver=system, samplerate=example.RATE, channels=1) as player:
@@ -93,9 +92,7 @@ def run(driver: str, how: str = "controlled") -> dict[str, Any]:
     variables = dict(os.environ)
     if driver != "virtual":
         variables[ENVIRONMENT] = simulator_path()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    arguments = [str(port), str(SECONDS), str(PPM), driver, how]
+    arguments = [str(SECONDS), str(PPM), driver, how]
     with subprocess.Popen(
         [sys.executable, "-c", SPEAKER, *arguments],
         env=variables,
@@ -103,9 +100,9 @@ def run(driver: str, how: str = "controlled") -> dict[str, Any]:
         text=True,
     ) as speaker:
         assert speaker.stdout is not None
-        assert speaker.stdout.readline() == "ready\n"
+        port = speaker.stdout.readline().strip()
         subprocess.run(
-            [sys.executable, "-c", MICROPHONE, *arguments],
+            [sys.executable, "-c", MICROPHONE, *arguments, port],
             env=variables,
             check=True,
             timeout=90 + SECONDS,
