@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime.awaiting import off_the_loop
+from voicecoil.live.life import Life
 from voicecoil.live.steps import Steps
-from voicecoil.sealed import Unique
 from voicecoil.sounds.gain import RAMP_S
 from voicecoil.streams.stream import OutputStream
 
@@ -54,8 +51,8 @@ class FirstStart:
             self.done = True
 
 
-class OutputLife(Unique):
-    """Starts the stream of a player or mixer, and ends it: also with ``with``, ``async with``."""
+class OutputLife(Life):
+    """Starts the stream of a player or mixer, and ends it."""
 
     _first_start: FirstStart
 
@@ -80,7 +77,7 @@ class OutputLife(Unique):
         self._first_start()
 
     async def aclose(self, fade_s: float = RAMP_S) -> None:
-        """Close like :meth:`close`, in an asyncio task, without blocking the loop.
+        """Close like :meth:`close`, in a task of asyncio or trio, without blocking the loop.
 
         Parameters
         ----------
@@ -88,36 +85,3 @@ class OutputLife(Unique):
             Duration of the fade, s.
         """
         await off_the_loop(lambda: self.close(fade_s))
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        self._refuse_start()
-        try:
-            await self._first_start.later()
-        except BaseException:
-            await self.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -6,7 +6,6 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from voicecoil import _core
@@ -16,14 +15,16 @@ from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.errors import ArgumentError, StreamClosedError
 from voicecoil.files.arrays import from_float32
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.awaiting import off_the_loop
 from voicecoil.lifetime.uninterrupted import uninterrupted
+from voicecoil.lifetime.waking import reached
 from voicecoil.live.intake import Intake
+from voicecoil.live.life import Life
 from voicecoil.live.line import Taken
 from voicecoil.live.microphone import Microphone, microphone_for
 from voicecoil.live.recorded_block import RecordedBlock, RecordedTime
 from voicecoil.live.recorder_request import OnOverflow, check_recorder
 from voicecoil.resources import resource_errors
-from voicecoil.sealed import Unique
 from voicecoil.streams.history import Piece
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.reference import Reference
@@ -38,7 +39,7 @@ POLL_S = 0.005  # longest interval at which a waiting thread looks for frames
 LOOK_S = 0.001  # shortest
 
 
-class Recorder(Unique):
+class Recorder(Life):
     """Delivers the frames of a microphone in blocks.
 
     A recorder is an iterator: ``for block in recorder`` and ``async for block in recorder`` deliver
@@ -283,44 +284,6 @@ class Recorder(Unique):
         if self._drop.detach() is not None:
             uninterrupted("close", self._leave)
 
-    async def aclose(self) -> None:
-        """Close the recorder in an asyncio task, without blocking the event loop."""
-        from voicecoil.lifetime.awaiting import off_the_loop
-
-        await off_the_loop(self.close)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        from voicecoil.lifetime.awaiting import off_the_loop
-
-        try:
-            return await off_the_loop(self.start)
-        except BaseException:
-            await off_the_loop(self.close)
-            raise
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     # ---- blocks ----
 
     def __iter__(self) -> Self:
@@ -392,9 +355,6 @@ class Recorder(Unique):
         RecordedBlock
             The frames. Fewer than `frames` only at the end of the recording.
         """
-        from voicecoil.lifetime.awaiting import off_the_loop
-        from voicecoil.lifetime.waking import reached
-
         count = self._check_frames(frames)
         if self._state == "idle":
             await off_the_loop(self.start)
