@@ -19,9 +19,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from voicecoil import _core
+from voicecoil.drivers.call_job import (
+    AbandonedError,
+    Idle,
+    Job,
+    NotBegunError,
+    Session,
+    check_wanted,
+    running,
+)
 from voicecoil.errors import DriverError, ForkedError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.thread import Thread
@@ -34,81 +43,6 @@ IDLE_S = 2.0  # after this time without work the thread ends; the next call star
 QUEUE_S = 30.0
 UNDO_S = 10.0
 CTRL_C_S = 0.1  # how soon a waiting thread notices that its wait was interrupted
-
-
-class NotBegunError(StreamTimeoutError):
-    """The call was not begun in time, because other calls took too long. It had no effect."""
-
-
-class AbandonedError(Exception):
-    """Another thread makes the calls now. Raised only in work that was abandoned."""
-
-
-_running = threading.local()  # `job`: the job that the thread is working on
-
-
-def check_wanted() -> _Job | None:
-    """Raises `AbandonedError` on a thread that was replaced.
-
-    It is called before each call to an audio system, or its result's `replaced` is looked at.
-    Otherwise a late thread would call the audio system at the same time as the new thread.
-    """
-    job: _Job | None = getattr(_running, "job", None)
-    if job is not None and job.replaced:
-        raise AbandonedError(f"{job.name} did not return in time; another thread took over")
-    return job
-
-
-class _Job:
-    """One call. The lock of the `CallThread` guards all fields except `work` and `undo`."""
-
-    def __init__(
-        self,
-        name: str,
-        work: Callable[[], Any],
-        timeout_s: float,
-        undo: Callable[[Any], None] | None = None,
-        unheard: bool = False,
-    ) -> None:
-        self.name = name
-        self.work = work
-        self.timeout_s = timeout_s
-        self.undo = undo
-        self.unheard = unheard  # no caller waits for it, so its error is reported
-        self.session: Session | None = None
-        self.deadline: float | None = None  # None: the call has not begun
-        self.abandoned = False
-        self.replaced = False  # True: the call hung, and another thread makes the next calls
-        self.done = False
-        self.settled = False  # True: the call has no effect that must still be undone
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.refused: BaseException | None = None  # the error if no session could be made
-
-
-class Session(Protocol):
-    """The objects of the audio system that one thread uses and no other thread may use."""
-
-    def close(self) -> None:
-        """Releases the session. Called after its thread was replaced and has returned."""
-
-
-class Idle(Protocol):
-    """Work that the thread does while it has no jobs: short requests that are handed over in C."""
-
-    over: bool  # set when a request was given up and its call has returned: it is not used again
-
-    @property
-    def pokes(self) -> int: ...
-
-    def poke(self) -> None:
-        """Lets `serve` return. Never waits."""
-
-    def serve(self, seen: int, timeout_s: float) -> bool | None:
-        """Works until `pokes` is no longer `seen`, or until there was no request for a time.
-
-        Returns whether it was poked; None: a request that was given up has returned.
-        """
 
 
 class CallThread:
@@ -137,15 +71,15 @@ class CallThread:
         self._title = title
         self._make_idle = make_idle
         self.idle: Idle | None = None  # what the thread does while it has no jobs
-        self._idle_jobs: dict[int, _Job] = {}  # requests of `idle` that were given up
+        self._idle_jobs: dict[int, Job] = {}  # requests of `idle` that were given up
         self._make_session = make_session
         self._session: Session | None = None
-        self._hanging: list[_Job] = []
+        self._hanging: list[Job] = []
         self._changed = threading.Condition()  # its lock guards the fields that follow
-        self._jobs: deque[_Job] = deque()
-        self._current: _Job | None = None
+        self._jobs: deque[Job] = deque()
+        self._current: Job | None = None
         self._thread: Thread | None = None
-        self._unsettled: set[_Job] = set()  # abandoned jobs that have not returned or been undone
+        self._unsettled: set[Job] = set()  # abandoned jobs that have not returned or been undone
         self._generation = exit_and_fork.generation()
         self.abandoned: list[str] = []  # the calls that missed their deadlines, for reports
 
@@ -157,7 +91,7 @@ class CallThread:
     @property
     def session(self) -> Session | None:
         """The session of the job that the calling thread works on."""
-        job: _Job | None = getattr(_running, "job", None)
+        job: Job | None = getattr(running, "job", None)
         return job.session if job is not None else None
 
     @property
@@ -226,7 +160,7 @@ class CallThread:
         self.check_not_forked()
         if self.is_current:
             return work()
-        job = _Job(name, work, timeout_s, undo)
+        job = Job(name, work, timeout_s, undo)
         result: Result = uninterrupted(
             "call",
             lambda: self._call(job, queue_s, later, meanwhile),
@@ -237,7 +171,7 @@ class CallThread:
         return result
 
     def _call(
-        self, job: _Job, queue_s: float, later: bool, meanwhile: Callable[[], object] | None
+        self, job: Job, queue_s: float, later: bool, meanwhile: Callable[[], object] | None
     ) -> Any:
         try:
             with self._changed:
@@ -255,7 +189,7 @@ class CallThread:
             raise job.error
         return job.result
 
-    def _leave(self, job: _Job) -> None:
+    def _leave(self, job: Job) -> None:
         """Marks a job whose wait was interrupted (Ctrl-C).
 
         Does not take the lock, because this runs on the main thread.
@@ -289,7 +223,7 @@ class CallThread:
         timeout_s : float
             Time until the deadline, s.
         """
-        job = _Job(name, lambda: None, timeout_s)
+        job = Job(name, lambda: None, timeout_s)
         job.deadline = time.monotonic() + timeout_s
 
         def note() -> None:
@@ -306,7 +240,7 @@ class CallThread:
 
     # ---- on the caller's thread, with the lock held ----
 
-    def _await_turn(self, job: _Job, queue_s: float, later: bool) -> None:
+    def _await_turn(self, job: Job, queue_s: float, later: bool) -> None:
         until = time.monotonic() + queue_s
         while job.deadline is None:
             if job.abandoned:
@@ -329,7 +263,7 @@ class CallThread:
                 ends = until if ahead is None or ahead.deadline is None else ahead.deadline
                 self._changed.wait(min(ends - now, until - now, CTRL_C_S))
 
-    def _await_end(self, job: _Job) -> None:
+    def _await_end(self, job: Job) -> None:
         assert job.deadline is not None
         while not job.done or isinstance(job.error, AbandonedError):
             left_s = job.deadline - time.monotonic()
@@ -345,7 +279,7 @@ class CallThread:
                 )
             self._changed.wait(min(left_s, CTRL_C_S))
 
-    def _abandon(self, job: _Job, later: bool) -> None:
+    def _abandon(self, job: Job, later: bool) -> None:
         with self._changed:
             if job.deadline is not None:
                 job.abandoned = True
@@ -365,7 +299,7 @@ class CallThread:
         """Replaces the thread, which hangs in its job. A new thread gets the waiting jobs."""
         assert self._current is not None
         self.abandoned.append(self._current.name)
-        self._current.replaced = True
+        self._current.mark[0] = 1
         self._hanging.append(self._current)
         self._session = None
         self._current = None
@@ -404,14 +338,14 @@ class CallThread:
     def _run(self) -> None:
         _core.name_thread(self._name)
         while (job := self._next()) is not None:
-            _running.job = job
+            running.job = job
             try:
                 if job.refused is not None:
                     raise job.refused
                 result, error = job.work(), None
             except BaseException as raised:
                 result, error = None, raised
-            _running.job = None
+            running.job = None
             with self._changed:
                 job.result, job.error, job.done = result, error, True
                 if self._current is job:
@@ -427,7 +361,7 @@ class CallThread:
                 exit_and_fork.report(error, job.work)
             del job, result, error
 
-    def _next(self) -> _Job | None:
+    def _next(self) -> Job | None:
         """Waits for the next job. Returns None if the thread must end."""
         me = threading.current_thread()
         if self._make_idle is not None:
@@ -481,7 +415,7 @@ class CallThread:
                 self._current = None
             self._changed.notify_all()
 
-    def _settle(self, job: _Job) -> None:
+    def _settle(self, job: Job) -> None:
         """Queues the `undo` of a finished job that no caller waits for, before all other jobs.
 
         Call with the lock held.
@@ -494,7 +428,7 @@ class CallThread:
 
     def _tidy(self, name: str, work: Callable[[], None]) -> None:
         """Queues `work` before all other jobs. No caller waits for it. Call with the lock held."""
-        job = _Job(name, work, UNDO_S, unheard=True)
+        job = Job(name, work, UNDO_S, unheard=True)
         self._unsettled.add(job)
         self._jobs.appendleft(job)
         self._wake_if_possible()

@@ -98,15 +98,14 @@ def decode(row: PropertyRow, data: bytes) -> Any:
     BadReplyError
         The bytes are no value of the row's type.
     """
-    size = ITEM_BYTES[row.type]
-    if row.type.endswith("[]"):
+    is_list, size, one = _PLANS[row.type]
+    if is_list:
         if len(data) % size:
             raise BadReplyError(f"{len(data)} bytes, no multiple of {size}")
-        one = _DECODERS[row.type[:-2]]
         return [one(row, data[at : at + size]) for at in range(0, len(data), size)]
     if size > 1 and len(data) != size:
         raise BadReplyError(f"{len(data)} bytes in place of {size}")
-    return _DECODERS[row.type](row, data)
+    return one(row, data)
 
 
 def _u32(row: PropertyRow, data: bytes) -> Any:
@@ -234,6 +233,11 @@ _DECODERS: dict[str, Callable[[PropertyRow, bytes], Any]] = {
     "workgroup": _unsigned,
     "run_loop": _unsigned,
     "tap_description": _unsigned,
+}
+# For each type: whether it is a list, and the bytes and the decoder of an item.
+_PLANS = {
+    kind: (kind.endswith("[]"), size, _DECODERS[kind.removesuffix("[]")])
+    for kind, size in ITEM_BYTES.items()
 }
 
 

@@ -62,14 +62,33 @@ class Connection:
         kind = self.class_of(object_id)
         return makers[kind](self, object_id, kind, owner)
 
-    def objects(self, ids: list[int], owner: HalObject | None = None) -> list[Any]:
-        """The objects with these IDs. One that has gone meanwhile is left out."""
+    def objects(
+        self,
+        ids: list[int],
+        owner: HalObject | None = None,
+        made: dict[int, HalObject] | None = None,
+    ) -> list[Any]:
+        """The objects with these IDs. One that has gone meanwhile is left out.
+
+        Parameters
+        ----------
+        ids : list of int
+        owner : HalObject or None
+            The object whose list has the IDs.
+        made : dict or None
+            The objects of several lists of this owner that are read at the same time, by their
+            IDs, so that each object is made once.
+        """
         found = []
         for object_id in ids:
-            try:
-                one = self.object(object_id, owner)
-            except DriverError:
-                continue
+            one = made.get(object_id) if made is not None else None
+            if one is None:
+                try:
+                    one = self.object(object_id, owner)
+                except DriverError:
+                    continue
+                if one is not None and made is not None:
+                    made[object_id] = one
             if one is not None:
                 found.append(one)
         return found

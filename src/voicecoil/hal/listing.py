@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from voicecoil.drivers.coreaudio._hal import Addresses
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
 from voicecoil.errors import ArgumentError, DriverError
 from voicecoil.hal.reading import PLAY_THROUGH, scope_name
@@ -122,43 +123,52 @@ def places(row: PropertyRow, counts: tuple[int, int, int, int]) -> Iterator[tupl
 
 
 @cache
-def _all_places(
-    kind: str, deprecated: bool, counts: tuple[int, int, int, int]
-) -> list[tuple[int, int, int]]:
+def _listed(kind: str, deprecated: bool) -> dict[int, tuple[PropertyRow, bool]]:
+    """The rows of a class that are listed, by their codes, and whether each has a value."""
     rows = [row for row in rows_of(kind) if (deprecated or not row.deprecated) and not row.acts]
-    return [one for row in rows for one in places(row, counts)]
+    return {row.code: (row, row.is_value) for row in rows}
+
+
+@cache
+def _all_places(kind: str, deprecated: bool, counts: tuple[int, int, int, int]) -> Addresses:
+    rows = [row for row, _ in _listed(kind, deprecated).values()]
+    return Addresses([one for row in rows for one in places(row, counts)])
 
 
 def read(thing: HalObject, object_id: int, deprecated: bool) -> PropertyList:
     """Reads all properties of an object. On the call thread."""
     reader = thing._connection.reader
-    rows = [
-        row
-        for row in rows_of(thing._class_name)
-        if (deprecated or not row.deprecated) and not row.acts
-    ]
+    listed = _listed(thing._class_name, deprecated)
     if thing._scope is None:
         where = _all_places(thing._class_name, deprecated, thing._counts(object_id))
     else:
-        where = [one for row in rows for one in thing._addresses(object_id, row)]
+        rows = [row for row, _ in listed.values()]
+        where = Addresses([one for row in rows for one in thing._addresses(object_id, row)])
     name = repr(thing)
-    by_code = {row.code: row for row in rows}
+    made: dict[int, HalObject] = {}  # objects that several lists of this object contain
     found = PropertyList()
-    for code, scope, element in reader.values.present(object_id, where):
-        row = by_code[code]
+    for (code, scope, element), can in reader.values.survey(object_id, where):
+        row, is_value = listed[code]
         value, error = None, None
-        if row.is_value:
+        if is_value:
             try:
                 value = reader.get(object_id, row, scope, element, name=name)
-                value = thing._with_objects(row, value)
+                value = thing._with_objects(row, value, made)
             except DriverError as raised:
                 error = raised
-        can = reader.settable(object_id, code, scope, element)
-        found.append(
-            PropertyValue(
-                row.name, row.selector, scope_name(scope), element, value, row.unit, can, error
-            )
+        one = PropertyValue.__new__(PropertyValue)
+        # The constructor of a frozen dataclass makes a call for each field.
+        one.__dict__.update(
+            name=row.name,
+            selector=row.selector,
+            scope=scope_name(scope),
+            element=element,
+            value=value,
+            unit=row.unit,
+            settable=can,
+            error=error,
         )
+        found.append(one)
     return found
 
 

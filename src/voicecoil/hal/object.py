@@ -233,7 +233,10 @@ class HalObject(AudioObjectProperties, Identified):
             return self._with_objects(row, value)
         raise self._missing(object_id, row, scope, element) from error
 
-    def _with_objects(self, row: PropertyRow, value: Any) -> Any:
+    def _with_objects(
+        self, row: PropertyRow, value: Any, made: dict[int, HalObject] | None = None
+    ) -> Any:
+        """The value with objects in place of their IDs; `made` is that of `Connection.objects`."""
         if row.type == "id":
             try:
                 return self._connection.object(value, None)
@@ -242,7 +245,7 @@ class HalObject(AudioObjectProperties, Identified):
                     raise
                 return None  # what has been destroyed
         if row.type == "id[]":
-            return self._connection.objects(value, self)
+            return self._connection.objects(value, self, made)
         return value
 
     def _missing(

@@ -52,7 +52,7 @@ class Owned(HalObject):
     def _owner_of(
         cls, connection: Connection, object_id: int, owner: HalObject | None
     ) -> HalObject | None:
-        if owner is not None and OWNERS & set(parents(owner._class_name)):
+        if owner is not None and not OWNERS.isdisjoint(parents(owner._class_name)):
             return owner._whole()
         owner_id = connection.reader.u32(object_id, "stdv")
         return connection.object(owner_id) if owner_id not in (0, SYSTEM) else None

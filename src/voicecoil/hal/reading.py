@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.drivers.coreaudio import _hal
@@ -80,7 +81,10 @@ class Reader:
         DriverError
             The HAL refuses the call, or the answer is no value of the type.
         """
-        what = f"the property {row.name} ('{row.selector}') of {name or f'object {object_id}'}"
+
+        def what() -> str:  # only for messages
+            return f"the property {row.name} ('{row.selector}') of {name or f'object {object_id}'}"
+
         at = (row.code, scope, element)
         try:
             if row.type in codec.CF_TYPES:
@@ -95,47 +99,54 @@ class Reader:
             asked = b"" if question is None else codec.encode(row, question)
             status, data = self.values.get(object_id, *at, qualifier, asked, size)
             if status != 0:
-                raise status_error("AudioObjectGetPropertyData", status, what)
+                raise status_error("AudioObjectGetPropertyData", status, what())
             return codec.decode(row, data)
         except codec.BadReplyError as error:
             raise self._odd(what, str(error)) from error
 
-    def _odd(self, what: str, why: str) -> DriverError:
+    def _odd(self, what: Callable[[], str], why: str) -> DriverError:
         return DriverError(
-            f"{what} has {why}; the device's driver answers nonsense, so update it or choose "
+            f"{what()} has {why}; the device's driver answers nonsense, so update it or choose "
             "another device",
             call="AudioObjectGetPropertyData",
         )
 
-    def _sized(self, object_id: int, at: Address, qualifier: Qualifier, what: str) -> bytes:
+    def _sized(
+        self, object_id: int, at: Address, qualifier: Qualifier, what: Callable[[], str]
+    ) -> bytes:
         for attempt in range(_TRIES):
             if isinstance(qualifier, bytes):  # the size depends on it, so there is room for all
                 size = self._most(object_id, at, what)
             else:
                 status, size = self.library.size(object_id, *at)
                 if status != 0:
-                    raise status_error("AudioObjectGetPropertyDataSize", status, what)
+                    raise status_error("AudioObjectGetPropertyDataSize", status, what())
             if size > MAX_REPLY_BYTES:
                 raise self._odd(what, f"a size of {size} bytes")
             status, data = self.values.get(object_id, *at, qualifier, b"", size)
             if status == 0:
                 return data
             if attempt == _TRIES - 1 or four_characters(status) != "'!siz'":
-                raise status_error("AudioObjectGetPropertyData", status, what)
+                raise status_error("AudioObjectGetPropertyData", status, what())
         raise AssertionError
 
-    def _most(self, object_id: int, at: Address, what: str) -> int:
+    def _most(self, object_id: int, at: Address, what: Callable[[], str]) -> int:
         status, size = self.library.size(object_id, *at)
         if status != 0:
-            raise status_error("AudioObjectGetPropertyDataSize", status, what)
+            raise status_error("AudioObjectGetPropertyDataSize", status, what())
         return size
 
     def _object(
-        self, object_id: int, row: PropertyRow, at: Address, qualifier: Qualifier, what: str
+        self,
+        object_id: int,
+        row: PropertyRow,
+        at: Address,
+        qualifier: Qualifier,
+        what: Callable[[], str],
     ) -> Any:
         status, size, value = self.values.get_object(object_id, *at, qualifier)
         if status != 0:
-            raise status_error("AudioObjectGetPropertyData", status, what)
+            raise status_error("AudioObjectGetPropertyData", status, what())
         if size != 8:
             raise self._odd(what, f"{size} bytes in place of an object")
         wanted: type = {"CFArray": list, "CFDictionary": dict}.get(row.type, str)
@@ -144,14 +155,14 @@ class Reader:
         return value
 
     def _translate(
-        self, object_id: int, row: PropertyRow, at: Address, question: Any, what: str
+        self, object_id: int, row: PropertyRow, at: Address, question: Any, what: Callable[[], str]
     ) -> Any:
         if row.translates is None:
             raise self._odd(what, "pointers, which only voicecoil.raw passes on")
         answer = row.translates.split()[1]
         status, value = self.values.translate(object_id, *at, codec.code_of(question), answer)
         if status != 0:
-            raise status_error("AudioObjectGetPropertyData", status, what)
+            raise status_error("AudioObjectGetPropertyData", status, what())
         if value is None:
             raise self._odd(what, "no string in it")
         return codec.text_of_code(value) if isinstance(value, int) else value

@@ -128,14 +128,15 @@ def rows() -> list[PropertyRow]:
     return _file()[1]
 
 
-def parents(name: str) -> list[str]:
+@cache
+def parents(name: str) -> tuple[str, ...]:
     """A class and the classes from which it inherits, itself first."""
     found: list[str] = []
     one: str | None = name
     while one is not None:
         found.append(one)
         one = classes()[one]["parent"]
-    return found
+    return tuple(found)
 
 
 @cache

@@ -6,6 +6,40 @@ cdef enum:
     FLOAT_NUMBERS = 0b10011000001100000  # CFNumberTypes 5, 6, 12, 13 and 16 are floats
 
 
+cdef extern from *:
+    """
+    /* Another thread may set the mark at any time. */
+    static int vc_mark_is_set(const char *mark) { return *(const volatile char *)mark; }
+    """
+    bint vc_mark_is_set(const char *mark) nogil
+
+
+cdef class Addresses:
+    """Addresses of properties as an array in C.
+
+    Parameters
+    ----------
+    places : list of (int, int, int)
+        Selector, scope and element of each.
+    """
+
+    cdef readonly list places
+    cdef AudioObjectPropertyAddress *at
+
+    def __cinit__(self, list places not None):
+        cdef Py_ssize_t i
+        self.places = places
+        self.at = <AudioObjectPropertyAddress *>PyMem_Calloc(
+            len(places) + 1, sizeof(AudioObjectPropertyAddress))
+        if self.at == NULL:
+            raise MemoryError
+        for i, place in enumerate(places):
+            self.at[i] = address(place[0], place[1], place[2])
+
+    def __dealloc__(self):
+        PyMem_Free(self.at)
+
+
 cdef class Values:
     """Gets and sets properties of any type with the functions of a `Library`.
 
@@ -90,22 +124,42 @@ cdef class Values:
 
     def present(self, uint32_t object, list addresses):
         """Those of (selector, scope, element) that the object has, in their order."""
-        cdef AudioObjectHasProperty_fn call
-        cdef AudioObjectPropertyAddress at
-        cdef unsigned char found
-        there = []
-        job = None
-        for one in addresses:
-            at = address(one[0], one[1], one[2])
-            # Before each call: another thread may have taken over during the last one.
-            if job is None or job.replaced:
-                job = self.library.before_call() if self.library.before_call else None
-                call = <AudioObjectHasProperty_fn>self.library.find("AudioObjectHasProperty")
-            with nogil:
-                found = call(object, &at)
-            if found:
-                there.append(one)
-        return there
+        answers = self.look(object, Addresses(addresses), False)
+        return [one for one, answer in zip(addresses, answers) if answer]
+
+    def survey(self, uint32_t object, Addresses addresses not None):
+        """The addresses that the object has, in their order, and whether it can be set there."""
+        answers = self.look(object, addresses, True)
+        return [(one, answer == 2) for one, answer in zip(addresses.places, answers) if answer]
+
+    cdef bytes look(self, uint32_t object, Addresses addresses, bint also_settable):
+        """A byte for each address: 0: the object does not have it, 1: it has it, 2: settable."""
+        cdef AudioObjectHasProperty_fn has
+        cdef AudioObjectIsPropertySettable_fn settable
+        cdef Py_ssize_t i, count = len(addresses.places)
+        cdef AudioObjectPropertyAddress *at = addresses.at
+        cdef bytes answers = bytes(count)
+        cdef unsigned char *answer = <unsigned char *>PyBytes_AS_STRING(answers)
+        cdef unsigned char can
+        job = self.library.before_call() if self.library.before_call is not None else None
+        cdef bytearray mark = bytearray(1) if job is None else job.mark
+        cdef const char *replaced = PyByteArray_AS_STRING(mark)
+        has = <AudioObjectHasProperty_fn>self.library.find("AudioObjectHasProperty")
+        settable = <AudioObjectIsPropertySettable_fn>self.library.find(
+            "AudioObjectIsPropertySettable")
+        with nogil:
+            for i in range(count):
+                # Before each call: another thread may have taken over during the last one.
+                if vc_mark_is_set(replaced):
+                    break
+                answer[i] = has(object, &at[i]) != 0
+                if answer[i] and also_settable and not vc_mark_is_set(replaced):
+                    can = 0
+                    if settable(object, &at[i], &can) == 0 and can:
+                        answer[i] = 2
+        if vc_mark_is_set(replaced):
+            self.library.before_call()  # raises AbandonedError
+        return answers
 
     # ---- the call ----
 
