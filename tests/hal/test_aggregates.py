@@ -121,7 +121,7 @@ def test_an_aggregate_in_an_aggregate_and_a_uid_in_use(world: SimulatedCoreAudio
     with system.create_aggregate("One", [first], uid="used") as one:
         with pytest.raises(ArgumentError, match="give the devices in it"):
             system.create_aggregate("x", [one, second])
-        with pytest.raises(DriverError):
+        with pytest.raises(DriverError, match="a device has this UID already; give another uid"):
             system.create_aggregate("x", [second], uid="used")
 
 

@@ -195,6 +195,53 @@ def test_a_replugged_device_is_the_same_object(coreaudio: Worlds) -> None:
     assert hash(stream) == hash(device.streams[0])
 
 
+def test_a_replugged_device_is_found_through_any_object(coreaudio: Worlds) -> None:
+    """Also right after the replug, while the IDs that the objects know are not checked yet."""
+    world = coreaudio(1, 3)
+    system = hal.connect(world.driver)
+    device, before = system.device("USBDuplex:1"), system.device("USBDuplex:1").object_id
+    stream, control = device.streams[0], device.control_list[0]
+    world.device("USBDuplex:1").remove()
+    for owned in (stream, control):
+        with pytest.raises(DeviceLostError, match="USBDuplex:1'> is not there any more"):
+            owned.properties()
+    assert "is not there any more" in device._repr_html_()
+    world.library.sim_replug_device(before)
+    assert stream.virtual_format.channels == 2
+    assert control.class_id
+    replugged = device.object_id
+    assert replugged != before
+    world.device("USBDuplex:1").remove()
+    world.library.sim_replug_device(replugged)
+    assert device.object_id not in (before, replugged)
+    for look in (
+        lambda: device.has("nsrt"),
+        lambda: device.settable("nsrt"),
+        lambda: device.input_channels,
+        lambda: device.properties(),
+        lambda: device.latency.device_frames,
+        lambda: hal.watch(device.streams[0], "pft ").close() is None,
+    ):
+        before = device.object_id
+        world.device("USBDuplex:1").remove()
+        world.library.sim_replug_device(before)
+        assert look()
+    known = system.device("USBDuplex:1")
+    before = known.object_id
+    world.device("USBDuplex:1").remove()
+    world.library.sim_replug_device(before)
+    with system.default_output_set(known):
+        assert system.default_output_device == device
+
+
+def test_the_list_of_properties_is_readable(coreaudio: Worlds) -> None:
+    listed = hal.connect(coreaudio(22).driver).device("Desk").properties()
+    lines = repr(listed).splitlines()
+    assert len(lines) == len(listed)
+    assert "'nsrt' nominal_sample_rate: 48000.0 Hz (settable)" in lines
+    assert "'v2db' volume_scalar_to_decibels output" in lines  # a question has no value
+
+
 def test_all_properties_of_all_objects(coreaudio: Worlds) -> None:
     system = hal.connect(coreaudio(1, 3, 9, 12, 13, 22, 23).driver)
     seen: list[hal.HalObject] = [system]

@@ -11,7 +11,12 @@ from coreaudio import Worlds
 from rig import until
 from voicecoil import hal
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
-from voicecoil.errors import ArgumentTypeError, PropertyMissingError, StreamTimeoutError
+from voicecoil.errors import (
+    ArgumentTypeError,
+    PropertyMissingError,
+    StreamStateError,
+    StreamTimeoutError,
+)
 from voicecoil.hal import watching
 
 
@@ -108,6 +113,26 @@ def test_a_watch_ends_with_its_object(coreaudio: Worlds) -> None:
     assert found == []
     streams.close()
     changes.close()
+
+
+@pytest.mark.parametrize("names", [(), ("device_is_alive",), ("livn", "stm#")])
+def test_a_watch_of_what_changes_at_the_loss_ends_with_its_object(
+    coreaudio: Worlds, names: tuple[str, ...]
+) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device, *names) as changes:
+        world.device("USBDuplex:1").remove()
+        world.advance(1.0)
+        until(lambda: changes.ended)
+
+
+def test_changes_for_a_callback_cannot_be_read_in_a_loop(coreaudio: Worlds) -> None:
+    device = hal.connect(coreaudio(3).driver).device("USBDuplex:1")
+    with hal.watch(device, "nsrt", callback=print) as changes:
+        for read in (iter, aiter, hal.Watch.wait):
+            with pytest.raises(StreamStateError, match="gives its changes to its callback"):
+                read(changes)  # type: ignore[operator]
 
 
 def test_a_watch_goes_on_after_a_restart_of_the_service(coreaudio: Worlds) -> None:

@@ -12,7 +12,7 @@ from typing import Generic, Self, TypeVar
 
 from voicecoil.arguments import check_timeout
 from voicecoil.callbacks.listener import check_listener
-from voicecoil.errors import ForkedError, StreamTimeoutError
+from voicecoil.errors import ForkedError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.tasks import Waiter, waiter
 from voicecoil.sealed import Unique
@@ -127,7 +127,10 @@ class ChangeQueue(Unique, Generic[Item]):
         ------
         StreamTimeoutError
             There was no change in this time.
+        StreamStateError
+            The changes are given to a callback.
         """
+        self._check_reader()
         seconds = check_timeout(timeout_s, "timeout_s")
         until = None if seconds is None else time.monotonic() + seconds
         while True:
@@ -149,7 +152,15 @@ class ChangeQueue(Unique, Generic[Item]):
                     f"{self!r} has seen no change within {timeout_s:g} s"
                 ) from None
 
+    def _check_reader(self) -> None:
+        if self._callback is not None:  # a loop would wait for ever
+            raise StreamStateError(
+                f"{self!r} gives its changes to its callback; make another one without a callback "
+                "to read changes in a loop"
+            )
+
     def __iter__(self) -> Iterator[Item]:
+        self._check_reader()
         return self
 
     def __next__(self) -> Item:
@@ -159,6 +170,7 @@ class ChangeQueue(Unique, Generic[Item]):
         return item
 
     def __aiter__(self) -> AsyncIterator[Item]:
+        self._check_reader()
         return self
 
     async def __anext__(self) -> Item:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, cast, get_args, runtime_checkable
 
 from voicecoil.arguments import shown
 from voicecoil.drivers.protocol import Device, Driver
@@ -98,8 +98,10 @@ class SystemAudio:
         return "system audio" + (" without " + ", ".join(self.exclude) if self.exclude else "")
 
 
-def _bundles(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
-    found = (value,) if isinstance(value, str) else tuple(value)
+def _bundles(name: str, value: object) -> tuple[str, ...]:
+    found: tuple[object, ...] = (value,)
+    if not isinstance(value, str) and isinstance(value, Iterable):
+        found = tuple(value)
     for one in found:
         if not isinstance(one, str):
             raise ArgumentTypeError(
@@ -111,7 +113,7 @@ def _bundles(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
                 f"{name}={shown(value)}; {one!r} is no bundle ID, such as 'com.apple.Music' "
                 "(osascript -e 'id of app \"Music\"' prints that of a program)"
             )
-    return found
+    return cast("tuple[str, ...]", found)
 
 
 @dataclass(frozen=True, kw_only=True)

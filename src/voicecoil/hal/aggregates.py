@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from voicecoil.arguments import check_seconds, shown
 from voicecoil.drivers.coreaudio.hal import GLOBAL, SYSTEM, selector
-from voicecoil.drivers.coreaudio.status import BAD_STREAM, DEAD, UNKNOWN_PROPERTY, status_error
+from voicecoil.drivers.coreaudio.status import (
+    BAD_STREAM,
+    DEAD,
+    UNKNOWN_PROPERTY,
+    four_characters,
+    status_error,
+)
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -197,8 +203,16 @@ def _create(connection: Connection, description: dict[str, Any]) -> int:
         _plug_in(connection), CREATE, GLOBAL, 0, description, b"", 4
     )
     if status != 0:
+        call = "AudioHardwareCreateAggregateDevice"
         what = f"the aggregate device {description['name']!r} (uid {description['uid']!r})"
-        raise status_error("AudioHardwareCreateAggregateDevice", status, what)
+        if connection.reader.find("uidd", description["uid"]):
+            raise DriverError(
+                f"{call} gave {four_characters(status)} for {what}: a device has this UID already; "
+                "give another uid, or None for a new one",
+                call=call,
+                code=status,
+            )
+        raise status_error(call, status, what)
     return int.from_bytes(data, "little")
 
 

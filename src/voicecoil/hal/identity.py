@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import TypeVar
 
@@ -74,7 +75,7 @@ class Identified(Sealed):
     @property
     def object_id(self) -> int:
         """The AudioObjectID that the object has now."""
-        return self._on_object("finding", lambda object_id: object_id)
+        return self._connection.call(f"finding {self!r}", self._certain_id)
 
     # ---- the ID ----
 
@@ -103,6 +104,14 @@ class Identified(Sealed):
         if not self._id:
             raise self._gone()
         return self._id
+
+    def _certain_id(self) -> int:
+        """The ID, compared with the thing however new it is. On the call thread.
+
+        For uses that cannot notice that the ID is out of date, as `_work` does.
+        """
+        self._checked = -inf
+        return self._work(lambda object_id: object_id)
 
     def _gone(self) -> DeviceLostError:
         return DeviceLostError(f"{self!r} is not there any more; it is found again when it is back")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from voicecoil.drivers.coreaudio._hal import Addresses
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
-from voicecoil.errors import ArgumentError, DriverError
+from voicecoil.errors import ArgumentError, DriverError, VoicecoilError
 from voicecoil.hal.reading import PLAY_THROUGH, scope_name
 from voicecoil.hal.table import PropertyRow, rows_of
 from voicecoil.notebook import html_table
@@ -69,14 +69,17 @@ class PropertyValue:
     def __str__(self) -> str:
         where = "" if self.scope == "global" else f" {self.scope}"
         where += f" {self.element}" if self.element else ""
-        unit = f" {self.unit}" if self.unit else ""
-        return f"'{self.selector}' {self.name}{where}: {self._text()}{unit}" + (
-            " (settable)" if self.settable else ""
+        text = self._text()
+        unit = f" {self.unit}" if text and self.unit else ""
+        return f"'{self.selector}' {self.name}{where}" + (
+            f"{f': {text}' if text else ''}{unit}{' (settable)' if self.settable else ''}"
         )
 
     def _text(self) -> str:
         if self.error is not None:
             return f"{type(self.error).__name__}: {self.error}"
+        if self.value is None:  # an event, or a question
+            return ""
         text = printable(repr(self.value) if not hasattr(self.value, "name") else str(self.value))
         return text if len(text) <= SHORT else text[: SHORT - 3] + "..."
 
@@ -104,8 +107,10 @@ class PropertyList(list[PropertyValue]):
             )
         return super().__getitem__(index)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:  # a prompt shows it, and many long values would fill the screen
         return "\n".join(map(str, self))
+
+    __str__ = __repr__
 
     def _repr_html_(self) -> str:
         return _table(self, "")
@@ -138,6 +143,7 @@ def _all_places(kind: str, deprecated: bool, counts: tuple[int, int, int, int]) 
 def read(thing: HalObject, object_id: int, deprecated: bool) -> PropertyList:
     """Reads all properties of an object. On the call thread."""
     reader = thing._connection.reader
+    reader.check_alive(object_id)
     listed = _listed(thing._class_name, deprecated)
     if thing._scope is None:
         where = _all_places(thing._class_name, deprecated, thing._counts(object_id))
@@ -192,5 +198,9 @@ def _table(properties: PropertyList, title: str) -> str:
 
 
 def html(thing: HalObject) -> str:
-    """The properties of an object as an HTML table."""
-    return _table(thing.properties(), repr(thing))
+    """The properties of an object as an HTML table; the reason if it has none now."""
+    try:
+        found = thing.properties()
+    except VoicecoilError as error:  # a notebook would show a traceback for the object's value
+        return html_table((), [(type(error).__name__, error)], repr(thing))
+    return _table(found, repr(thing))

@@ -251,9 +251,7 @@ class HalObject(AudioObjectProperties, Identified):
     def _missing(
         self, object_id: int, row: PropertyRow, scope: str | int | None, element: int | None
     ) -> PropertyMissingError:
-        # An object that has gone, also with a restart of coreaudiod, has no property either. This
-        # raises the error of an object that has gone, after which it is looked for again.
-        self._connection.reader.u32(object_id, "clas")
+        self._connection.reader.check_alive(object_id)
         found = self._connection.reader.values.present(
             object_id, self._addresses(object_id, row, everywhere=True)
         )
@@ -331,6 +329,7 @@ class HalObject(AudioObjectProperties, Identified):
         for one in self._scopes(object_id, row, scope):
             if self._connection.reader.has(object_id, row.code, one, at):
                 return one, at
+        self._connection.reader.check_alive(object_id)
         return None
 
     def set(

@@ -64,8 +64,9 @@ class Owned(HalObject):
     def _find(self) -> int:
         if self._owner is None:
             return 0
-        connection = self._connection
-        for object_id in connection.reader.ids(self._owner._current_id(), self._list):
+        reader = self._connection.reader
+        # The ID of the owner may be out of date as well: both change when a device is replugged.
+        for object_id in self._owner._work(lambda owner_id: reader.ids(owner_id, self._list)):
             try:
                 if self._is(object_id):
                     return object_id

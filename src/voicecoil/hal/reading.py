@@ -176,6 +176,13 @@ class Reader:
         status, can = self.library.settable(object_id, code, scope, element)
         return status == 0 and can
 
+    def check_alive(self, object_id: int) -> None:
+        """Raises the error of an object that has gone.
+
+        `has` and `Values.present` answer that such an object has no property, which is no error.
+        """
+        self.u32(object_id, "clas")
+
     # ---- short forms ----
 
     def u32(self, object_id: int, text: str, scope: int = GLOBAL, default: int = 0) -> int:
@@ -206,6 +213,7 @@ class Reader:
     def channels(self, object_id: int, scope: int) -> int:
         """The channels of a device in a direction; 0 if it does not say."""
         status, size = self.library.size(object_id, selector("slay"), scope, 0)
+        self._check_alive(status, "slay")
         if status != 0 or not 8 <= size <= MAX_REPLY_BYTES:
             return 0
         status, data = self.library.get(object_id, selector("slay"), scope, 0, size)

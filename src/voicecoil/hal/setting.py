@@ -118,7 +118,7 @@ class _Set:
         from voicecoil.hal.object import HalObject
 
         if isinstance(value, HalObject):
-            return value._current_id()
+            return value._certain_id()
         if value is None and self.row.type == "id":
             return 0
         if self.row.type == "id[]":

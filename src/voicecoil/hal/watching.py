@@ -127,7 +127,7 @@ class Watch(ChangeQueue[Change]):
         found += [(SYSTEM, text) for kind, text in _LISTS.items() if kind in kinds]
         owner = getattr(self._thing, "_owner", None)
         if isinstance(owner, HalObject):
-            found.append((owner._current_id(), getattr(self._thing, "_list", "ownd")))
+            found.append((owner._certain_id(), getattr(self._thing, "_list", "ownd")))
         return [*found, (SYSTEM, "dev#")]
 
     def _read_all(
@@ -229,10 +229,8 @@ class Watch(ChangeQueue[Change]):
 
         def work() -> dict[Address, Any]:
             object_id = self._again() if restarted else self._id
-            if not rows:  # is it still there?
-                self._connection.reader.u32(object_id, "clas")
-                return {}
-            return self._read_all(object_id, rows, unread)
+            self._connection.reader.check_alive(object_id)
+            return self._read_all(object_id, rows, unread) if rows else {}
 
         driver = self._connection.driver
         try:

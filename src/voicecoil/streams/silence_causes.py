@@ -67,7 +67,7 @@ def _of_system_audio(driver: Driver, device: SystemAudioDevice) -> Causes:
         ]
     )
     if playing:
-        causes.read.append(f"{', '.join(playing)} plays")
+        causes.read.append(f"{', '.join(playing)} {'plays' if len(playing) == 1 else 'play'}")
     return causes
 
 

@@ -237,8 +237,9 @@ def test_zeros_are_judged(world: SimulatedCoreAudio) -> None:
 
 
 def test_what_is_refused(world: SimulatedCoreAudio) -> None:
-    with pytest.raises(vc.ArgumentTypeError, match="no process numbers"):
-        vc.SystemAudio([4711])  # type: ignore[list-item]
+    for number in (4711, [4711]):
+        with pytest.raises(vc.ArgumentTypeError, match="no process numbers"):
+            vc.SystemAudio(number)  # type: ignore[arg-type]
     with pytest.raises(vc.ArgumentError, match="'Music' is no bundle ID"):
         vc.SystemAudio("Music")
     with pytest.raises(vc.ArgumentError, match="give one"):
