@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import enum
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from voicecoil.errors import StreamTimeoutError
 
-__all__ = ["AbandonedError", "Idle", "Job", "NotBegunError", "Session", "check_wanted", "running"]
+__all__ = [
+    "AbandonedError",
+    "Idle",
+    "Job",
+    "NotAsked",
+    "NotBegunError",
+    "Session",
+    "check_wanted",
+    "running",
+]
 
 
 class NotBegunError(StreamTimeoutError):
@@ -17,6 +27,12 @@ class NotBegunError(StreamTimeoutError):
 
 class AbandonedError(Exception):
     """Another thread makes the calls now. Raised only in work that was abandoned."""
+
+
+class NotAsked(enum.Enum):
+    """The result of `CallThread.ask` if it has not called its work."""
+
+    BUSY = 0
 
 
 running = threading.local()  # `job`: the job that the thread is working on
@@ -62,6 +78,13 @@ class Job:
         self.error: BaseException | None = None
         self.refused: BaseException | None = None  # the error if no session could be made
 
+    def timed_out(self) -> StreamTimeoutError:
+        """The error of a call that missed its deadline."""
+        return StreamTimeoutError(
+            f"{self.name} did not return within {self.timeout_s:g} s; the call was abandoned, and "
+            "its effects are undone when it returns. Replug the device, or choose another"
+        )
+
     @property
     def replaced(self) -> bool:
         """Whether the call hung, and another thread makes the next calls."""
@@ -78,6 +101,7 @@ class Session(Protocol):
 class Idle(Protocol):
     """Work that the thread does while it has no jobs: short requests that are handed over in C."""
 
+    abandoned: bool  # a request was given up: it takes no other one
     over: bool  # set when a request was given up and its call has returned: it is not used again
 
     @property
@@ -90,4 +114,11 @@ class Idle(Protocol):
         """Works until `pokes` is no longer `seen`, or until there was no request for a time.
 
         Returns whether it was poked; None: a request that was given up has returned.
+        """
+
+    def hand_over(self, work: Callable[[], object], timeout_s: float) -> bool | None:
+        """Lets the thread call `work`, and waits for it. Any thread may call this.
+
+        Returns False if `work` was not called, because the thread is busy; None if it was given up
+        at the deadline. An exception of a signal handler gives it up, too; see `abandoned`.
         """

@@ -21,7 +21,7 @@ from voicecoil.errors import ForkedError, OutOfMemoryError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.thread import Thread
 
-__all__ = ["NobodyWaits", "uninterrupted"]
+__all__ = ["NobodyWaits", "is_part_of_work", "uninterrupted"]
 
 Result = TypeVar("Result")
 Inner = TypeVar("Inner")
@@ -146,6 +146,11 @@ class _Work(Generic[Result]):
             self._undo(self._result)
         except Exception as error:
             exit_and_fork.report(error, self._undo)
+
+
+def is_part_of_work() -> bool:
+    """Whether the calling thread does uninterrupted work for another thread."""
+    return getattr(_on_this_thread, "work", None) is not None
 
 
 def uninterrupted(

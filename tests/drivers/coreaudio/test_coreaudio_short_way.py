@@ -1,4 +1,4 @@
-"""Numbers that the call thread gets without a hand-over through Python."""
+"""Work that the call thread gets without a lock of Python: numbers, and short calls."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import threading
 import time
 from types import SimpleNamespace
 
+import pytest
+
 from callers import LONG_S
 from coreaudio import Worlds
 from rig import until
 from voicecoil import hal
 from voicecoil.drivers.coreaudio import _hal
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
+from voicecoil.errors import StreamTimeoutError
 
 
 class SignalAndNoTime(int):
@@ -61,3 +65,85 @@ def test_an_answer_that_comes_at_the_deadline_is_returned(coreaudio: Worlds) -> 
         world.release_hung()
         quick.poke()
         serving.join(LONG_S)
+
+
+def test_a_signal_handler_that_uses_coreaudio_does_not_wait_for_the_get_that_it_interrupts(
+    coreaudio: Worlds,
+) -> None:
+    """The call thread waited for the client to take its answer, and the client for the thread."""
+    world = coreaudio(3, timeouts=Timeouts(call_s=LONG_S))
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    names: list[str] = []
+
+    def use_coreaudio(*_: object) -> None:
+        world.device("USBDuplex:1").hang(0, what=what)
+        idle = world.driver._call_thread.idle
+        until(lambda: world.release_hung() or idle.answered)
+        names.append(device.get("lnam"))
+
+    def interrupt() -> None:
+        world.library.sim_wait_blocked(1, 20_000)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, use_coreaudio)
+    try:
+        for what, get in (
+            ("fsiz", lambda: device.buffer_frame_size),  # a number
+            ("lmak", lambda: device.manufacturer),  # a call
+        ):
+            expected = get()
+            world.device("USBDuplex:1").hang(what=what)
+            interrupting = threading.Thread(target=interrupt)
+            interrupting.start()
+            assert get() == expected
+            interrupting.join(LONG_S)
+        assert names == [device.get("lnam")] * 2
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        world.release_hung()
+
+
+def test_a_get_of_a_text_starts_no_thread(
+    coreaudio: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the main thread, a call through Python's locks starts two threads."""
+    device = hal.connect(coreaudio(3).driver).device("USBDuplex:1")
+    started: list[object] = []
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda one: (started.append(one), start(one)))
+    counts = []
+    for _ in range(50):
+        before = len(started)
+        assert device.get("uid ") == "USBDuplex:1"
+        counts.append(len(started) - before)
+    assert min(counts) == 0, "no call was handed over to the thread while it was idle"
+
+
+def test_work_that_is_handed_over_is_given_up_at_its_deadline(coreaudio: Worlds) -> None:
+    world = coreaudio(3, timeouts=Timeouts(call_s=LONG_S))
+    driver, device = world.driver, hal.connect(world.driver).device("USBDuplex:1")
+    name = device.get("lnam")
+    world.device("USBDuplex:1").hang(what="lmak")
+    with pytest.raises(StreamTimeoutError, match=r"asking did not return within 0.2 s; the call"):
+        driver.ask("asking", lambda: driver.hal.string(device._id, "lmak"), 0.2)
+    assert device.get("lnam") == name, "another thread makes the calls"
+    assert driver.abandoned_calls == ["asking"]
+    assert not driver.settle(0.0)
+    world.device("USBDuplex:1").hang(0, what="lmak")
+    until(lambda: world.release_hung() or driver.settle(0.0))
+    assert device.get("lnam") == name
+
+
+def test_errors_and_nested_calls_of_work_that_is_handed_over(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    driver = world.driver
+    driver.ask("waking the thread", lambda: None, LONG_S)
+
+    def nested() -> int:
+        return driver.call("a call in a call", lambda: driver.ask("and one more", int, LONG_S), 1.0)
+
+    assert driver.ask("calling", nested, LONG_S) == 0
+    with pytest.raises(ZeroDivisionError):
+        driver.ask("dividing", lambda: 1 // 0, LONG_S)
+    results = [driver.ask("counting", lambda i=i: i, LONG_S) for i in range(200)]
+    assert results == list(range(200))

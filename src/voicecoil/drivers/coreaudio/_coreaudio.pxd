@@ -178,6 +178,7 @@ cdef extern from "listener.h" nogil:
 cdef extern from "quick.h" nogil:
     int VC_QUICK_POKED
     int VC_QUICK_ABANDONED
+    int VC_QUICK_WORK
 
     ctypedef struct vc_quick_request:
         AudioObjectGetPropertyData_fn get
@@ -193,6 +194,8 @@ cdef extern from "quick.h" nogil:
     vc_quick *vc_quick_new()
     void vc_quick_free(vc_quick *quick)
     int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns)
+    const unsigned char *vc_quick_work(const vc_quick *quick)
+    bint vc_quick_finish(vc_quick *quick)
     uint32_t vc_quick_pokes(const vc_quick *quick)
     void vc_quick_poke(vc_quick *quick)
     bint vc_quick_begin(vc_quick *quick, const vc_quick_request *request)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import ClassVar, TypeVar
 
 from voicecoil import _core
+from voicecoil.drivers.call_job import NotAsked
 from voicecoil.drivers.coreaudio import _hal, devices, opening
 from voicecoil.drivers.coreaudio.changes import Hearer
 from voicecoil.drivers.coreaudio.driver_paths import FRAMEWORKS
@@ -137,8 +138,11 @@ class CoreAudioDriver(Unique):
             raise missing(error, self.library.paths) from error
 
     def ask(self, name: str, work: Callable[[], Result], timeout_s: float) -> Result:
-        """Like `call`, for work that adds no listener."""
+        """Like `call`, for work that adds no listener and leaves nothing to undo."""
         try:
+            result = self._call_thread.ask(name, work, timeout_s)
+            if not isinstance(result, NotAsked):
+                return result
             return self._call_thread.call(name, work, timeout_s, queue_s=self.timeouts.queue_s)
         except _hal.MissingSymbolError as error:
             raise missing(error, self.library.paths) from error

@@ -25,6 +25,7 @@ static _Atomic uint32_t forks; /* of this process and of those from which it was
 struct vc_quick {
     uint32_t forks; /* when it was made: a forked child has no thread that serves */
     _Atomic int state;
+    _Atomic int serving; /* 1: the server is in vc_quick_serve */
     _Atomic uint32_t pokes;
     _Atomic int server_cpu, client_cpu; /* the processors on which they were last; -1: not known */
     _Atomic int server_sleeps;
@@ -104,12 +105,7 @@ static bool move(vc_quick *quick, int from, int to) {
     return atomic_compare_exchange_strong(&quick->state, &from, to);
 }
 
-/* Returns false if the client has abandoned the request. */
-static bool answer(vc_quick *quick) {
-    vc_quick_request *request = &quick->request;
-    atomic_store(&quick->state, RUNNING);
-    request->status =
-        request->get(request->object, &request->address, 0, NULL, &request->size, request->data);
+bool vc_quick_finish(vc_quick *quick) {
     if (!move(quick, RUNNING, DONE)) {
         return false;
     }
@@ -117,13 +113,48 @@ static bool answer(vc_quick *quick) {
     return true;
 }
 
+const unsigned char *vc_quick_work(const vc_quick *quick) { return quick->request.data; }
+
+/* Returns false if the client has abandoned the request. */
+static bool answer(vc_quick *quick) {
+    vc_quick_request *request = &quick->request;
+    request->status =
+        request->get(request->object, &request->address, 0, NULL, &request->size, request->data);
+    return vc_quick_finish(quick);
+}
+
+/* Lets the server go while a client still has to take its answer. Such a client may wait for the
+ * work that the server goes to, if a signal handler asks for it while the client waits. Either this
+ * function finds that the answer was taken, or vc_quick_take finds that nobody serves. */
+static bool leave_with_answer(vc_quick *quick) {
+    atomic_store(&quick->serving, 0);
+    if (atomic_load(&quick->state) == DONE) {
+        return true;
+    }
+    atomic_store(&quick->serving, 1);
+    return false;
+}
+
+static bool leave(vc_quick *quick) {
+    if (move(quick, IDLE, AWAY)) {
+        atomic_store(&quick->serving, 0);
+        return true;
+    }
+    return atomic_load(&quick->state) == DONE && leave_with_answer(quick);
+}
+
 int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns) {
     int64_t last_ns = vc_clock_ns(), until_ns = last_ns + timeout_ns;
     int yields = 0;
-    atomic_store(&quick->state, IDLE);
+    atomic_store(&quick->serving, 1);
+    move(quick, AWAY, IDLE);
     for (;;) {
         int state = atomic_load(&quick->state);
         if (state == REQUESTED) {
+            atomic_store(&quick->state, RUNNING);
+            if (quick->request.get == NULL) {
+                return VC_QUICK_WORK;
+            }
             if (!answer(quick)) {
                 return VC_QUICK_ABANDONED;
             }
@@ -134,7 +165,7 @@ int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns) {
         }
         int64_t ns = vc_clock_ns();
         bool poked = atomic_load(&quick->pokes) != seen;
-        if ((poked || ns >= until_ns) && move(quick, IDLE, AWAY)) {
+        if ((poked || ns >= until_ns) && leave(quick)) {
             return poked ? VC_QUICK_POKED : VC_QUICK_TIMEOUT;
         }
         bool shared = shares_cpu(&quick->server_cpu, &quick->client_cpu);
@@ -227,7 +258,10 @@ bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns) {
 
 void vc_quick_take(vc_quick *quick, vc_quick_request *answer) {
     *answer = quick->request;
-    atomic_store(&quick->state, IDLE);
+    atomic_store(&quick->state, AWAY);
+    if (atomic_load(&quick->serving)) {
+        move(quick, AWAY, IDLE);
+    }
 }
 
 bool vc_quick_abandon(vc_quick *quick) {

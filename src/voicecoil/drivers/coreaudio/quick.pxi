@@ -1,8 +1,9 @@
-# Gets of numbers without a hand-over through Python: a part of _hal.pyx. See quick.h.
+# Gets of numbers, and other work, handed to the call thread in C: a part of _hal.pyx. See quick.h.
 
 from time import monotonic
 
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport isfinite
 
 cdef enum:
@@ -54,9 +55,47 @@ cdef class Quick:
         """
         cdef int64_t timeout_ns = <int64_t>(timeout_s * 1e9)
         cdef int why
-        with nogil:
-            why = vc_quick_serve(self.quick, seen, timeout_ns)
-        return None if why == VC_QUICK_ABANDONED else why == VC_QUICK_POKED
+        cdef bint is_awaited
+        cdef uintptr_t given
+        while True:
+            with nogil:
+                why = vc_quick_serve(self.quick, seen, timeout_ns)
+            if why != VC_QUICK_WORK:
+                return None if why == VC_QUICK_ABANDONED else why == VC_QUICK_POKED
+            memcpy(&given, vc_quick_work(self.quick), sizeof(given))
+            work = <object><void *>given
+            Py_DECREF(work)  # `hand_over` has made this reference for this thread
+            try:
+                work()
+            finally:
+                del work
+                with nogil:
+                    is_awaited = vc_quick_finish(self.quick)
+            if not is_awaited:
+                return None
+
+    def hand_over(self, work, double timeout_s):
+        """Lets the serving thread call `work`, which must not raise, and waits until it has.
+
+        Returns False if no thread serves now, so that `work` was not called. Returns None if it did
+        not return in time; it is then abandoned, as after an exception of a signal handler.
+        """
+        cdef vc_quick_request request
+        cdef uintptr_t given = <uintptr_t><void *>work
+        if self.abandoned:
+            return False
+        memset(&request, 0, sizeof(request))
+        memcpy(request.data, &given, sizeof(given))
+        Py_INCREF(work)
+        if not vc_quick_begin(self.quick, &request):
+            Py_DECREF(work)
+            return False
+        try:
+            self.wait(&request, timeout_s)
+        except HungError:
+            return None
+        vc_quick_take(self.quick, &request)
+        return True
 
     cdef void wait(self, vc_quick_request *request, double timeout_s) except *:
         """Waits until the answer has come. Raises HungError if it has not at the deadline."""
