@@ -17,6 +17,7 @@ typedef struct vc_path {
     double first;       /* the position of frame 0, counted from `base` */
     double rate;        /* from frame 0 to frame 1 */
     double rate_change; /* half of the change of the rate with each frame */
+    double frames;      /* of the clip, from `base` on; 0: only those that are needed */
 } vc_path;
 
 /* The position of a frame, counted from `base`. */
@@ -25,16 +26,16 @@ static inline double vc_path_at(const vc_path *path, double frame) VC_REALTIME {
 }
 
 /* Catmull-Rom: a cubic through the two middle samples of four, with the slopes of their neighbours.
- * `t` is the position after the second one. */
-static inline float vc_between(const float *x, float t) VC_REALTIME {
-    float a = 0.5f * (3.0f * (x[1] - x[2]) + x[3] - x[0]);
-    float b = x[0] - 2.5f * x[1] + 2.0f * x[2] - 0.5f * x[3];
-    float c = 0.5f * (x[2] - x[0]);
-    return ((a * t + b) * t + c) * t + x[1];
+ * `t` is the position after `x1`. If the four are equal, the result is the same, exactly. */
+static inline float vc_between(float x0, float x1, float x2, float x3, float t) VC_REALTIME {
+    const float before = x1 - x0, within = x2 - x1, after = x3 - x2;
+    const float bend = within - before, cubic = (after - within) - bend;
+    const float square = bend + cubic * (t - 1.0f);
+    return x1 + ((before + within) + square * t) * (0.5f * t);
 }
 
-/* Makes up to VC_PATH_FRAMES frames of the same cubic. The clip must have the frame before each
- * position and the two frames after it. [IO] */
+/* Makes up to VC_PATH_FRAMES frames of the same cubic, at positions that are rounded down to 2^-23
+ * frames. The clip must have the frame before each position and the two frames after it. [IO] */
 void vc_between_frames(float *made, const float *clip, uint32_t channels, const vc_path *path,
                        uint32_t frames) VC_REALTIME;
 

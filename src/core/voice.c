@@ -5,6 +5,7 @@
  * itself. The IO thread reads the count at the beginning of each block, and the words only if the
  * count has changed. */
 #include "between.h"
+#include "gains.h"
 #include "smaller.h"
 #include "voice.h"
 
@@ -228,7 +229,7 @@ static void add_frame(vc_voice *voice, float *to, uint32_t channels) {
             for (int i = 0; i < 4; i++) {
                 x[i] = around[i] == NULL ? 0.0f : around[i][c];
             }
-            sample = t == 0.0f ? x[1] : vc_between(x, t);
+            sample = t == 0.0f ? x[1] : vc_between(x[0], x[1], x[2], x[3], t);
         }
         to[c] += sample * (c < 2 && channels > 1 ? sides[c] : (float)gain);
     }
@@ -248,48 +249,36 @@ static bool is_plain(const vc_voice *voice) {
            voice->position < fade_out_at(voice);
 }
 
-static void add_stereo(float *restrict to, const float *restrict from, uint32_t frames, float left,
-                       float right) {
-    const float sides[8] = {left, right, left, right, left, right, left, right};
-    const size_t samples = 2 * (size_t)frames, whole = samples & ~(size_t)7;
-    for (size_t i = 0; i < whole; i += 8) {
-        for (size_t k = 0; k < 8; k++) { /* this is vectorized; a loop over frames is not */
-            to[i + k] += from[i + k] * sides[k];
-        }
-    }
-    for (size_t i = whole; i < samples; i++) {
-        to[i] += from[i] * sides[i % 2];
-    }
+/* The gains of frames in which no fade and no line of a glide moves. */
+static vc_gains even_gains(const vc_voice *voice) {
+    const double gain = voice->gain.target;
+    return (vc_gains){.left.of = {(float)(gain * voice->left.target)},
+                      .right.of = {(float)(gain * voice->right.target)},
+                      .other.of = {(float)gain}};
 }
 
-static void add_mono(float *restrict to, const float *restrict from, uint32_t frames, float left,
-                     float right) {
-    for (uint32_t f = 0; f < frames; f++) {
-        to[2 * f] += from[f] * left;
-        to[2 * f + 1] += from[f] * right;
-    }
+/* The value of a glide in the frames in which its line does not end: begin + frame * step. */
+typedef struct line {
+    double begin, step;
+} line;
+
+static line line_of(const vc_glide *glide) {
+    return (line){vc_glide_value(glide), glide->left != 0 ? -glide->per_frame : 0.0};
 }
 
-static void add_frames(const vc_voice *voice, float *restrict to, const float *restrict from,
-                       uint32_t frames, uint32_t channels) {
-    const uint32_t own = voice->config.channels;
-    double gain = voice->gain.target;
-    float left = (float)(gain * voice->left.target), right = (float)(gain * voice->right.target);
-    bool even = left == (float)gain && right == (float)gain;
-    if (own == channels && (channels == 1 || even)) {
-        vc_mix_add(to, from, frames, channels, (float)gain, 0.0f);
-    } else if (channels == 2 && own == 2) {
-        add_stereo(to, from, frames, left, right);
-    } else if (channels == 2) {
-        add_mono(to, from, frames, left, right);
-    } else {
-        for (uint32_t f = 0; f < frames; f++) {
-            for (uint32_t c = 0; c < channels; c++) {
-                float side = c == 0 ? left : c == 1 ? right : (float)gain;
-                to[(size_t)f * channels + c] += from[(size_t)f * own + (own == 1 ? 0 : c)] * side;
-            }
-        }
+/* The same, but until the end of the line. */
+static vc_gains moving_gains(const vc_voice *voice) {
+    const line fade = line_of(&voice->fade), gain = line_of(&voice->gain);
+    const line sides[2] = {line_of(&voice->left), line_of(&voice->right)};
+    const double a = fade.begin * gain.begin, c = fade.step * gain.step;
+    const double b = fade.begin * gain.step + fade.step * gain.begin;
+    vc_curve curves[2];
+    for (int i = 0; i < 2; i++) {
+        const double begin = sides[i].begin, step = sides[i].step;
+        curves[i] = (vc_curve){{(float)(a * begin), (float)(b * begin + a * step),
+                                (float)(c * begin + b * step), (float)(c * step)}};
     }
+    return (vc_gains){curves[0], curves[1], {{(float)a, (float)b, (float)c, 0.0f}}};
 }
 
 /* Adds frames that follow each other in the clip. Returns their number. */
@@ -298,7 +287,9 @@ static uint32_t add_plain(vc_voice *voice, float *to, uint32_t frames, uint32_t 
     uint64_t at = (uint64_t)voice->position;
     uint64_t end = voice->past ? config->frames - config->fade_out_frames : config->loop_end;
     uint32_t count = (uint32_t)vc_smaller_64(end - at, frames);
-    add_frames(voice, to, config->data + at * config->channels, count, channels);
+    const vc_gains gains = even_gains(voice);
+    vc_gains_add(to, config->data + at * config->channels, count, channels, config->channels,
+                 &gains);
     voice->position += (double)count;
     wrap(voice);
     return count;
@@ -313,7 +304,8 @@ static vc_path path_of(const vc_voice *voice) {
     return (vc_path){.base = base,
                      .first = voice->position - base,
                      .rate = vc_glide_value(rate),
-                     .rate_change = rate->left != 0 ? -0.5 * rate->per_frame : 0.0};
+                     .rate_change = rate->left != 0 ? -0.5 * rate->per_frame : 0.0,
+                     .frames = (double)voice->config.frames - base};
 }
 
 /* The number of frames, at most `frames`, in which no line of a glide ends. */
@@ -350,51 +342,18 @@ static uint32_t count_between(const vc_voice *voice, const vc_path *path, uint32
     return count < (double)frames ? (uint32_t)count : frames;
 }
 
-/* The value of a glide in a frame of a chunk in which its line does not end. */
-typedef struct line {
-    double begin, step;
-} line;
-
-static line line_of(const vc_glide *glide) {
-    return (line){vc_glide_value(glide), glide->left != 0 ? -glide->per_frame : 0.0};
-}
-
-/* Adds up to CHUNK frames, between which no line of a glide ends, with moving gains. */
-static void add_ramped(const vc_voice *voice, const vc_path *path, float *restrict to,
-                       const float *restrict from, uint32_t frames, uint32_t channels) {
-    const uint32_t own = voice->config.channels;
-    const line fade = line_of(&voice->fade), gain = line_of(&voice->gain);
-    const line left = line_of(&voice->left), right = line_of(&voice->right);
-    double gains[CHUNK];
-    float all[CHUNK], sides[2 * CHUNK];
+/* Writes the gains of the natural end of the clip. Returns whether there are any. */
+static bool fades_out(const vc_voice *voice, const vc_path *path, float *fading, uint32_t frames) {
+    if (path->base + vc_path_at(path, (double)frames) <= fade_out_at(voice)) {
+        return false;
+    }
+    const double from_end = (double)voice->config.frames - path->base;
+    const double out = (double)voice->config.fade_out_frames;
     for (int32_t f = 0; f < (int32_t)frames; f++) {
-        gains[f] = (fade.begin + fade.step * (double)f) * (gain.begin + gain.step * (double)f);
+        const double left = from_end - vc_path_at(path, (double)f);
+        fading[f] = left < out ? (float)(left / out) : 1.0f;
     }
-    if (path->base + vc_path_at(path, (double)frames) > fade_out_at(voice)) {
-        const double from_end = (double)voice->config.frames - path->base;
-        const double out = (double)voice->config.fade_out_frames;
-        for (int32_t f = 0; f < (int32_t)frames; f++) {
-            double fading = from_end - vc_path_at(path, (double)f);
-            gains[f] *= fading < out ? fading / out : 1.0;
-        }
-    }
-    for (int32_t f = 0; f < (int32_t)frames; f++) {
-        all[f] = (float)gains[f];
-        sides[2 * f] = (float)(gains[f] * (left.begin + left.step * (double)f));
-        sides[2 * f + 1] = (float)(gains[f] * (right.begin + right.step * (double)f));
-    }
-    if (channels == 2 && own == 2) {
-        for (uint32_t i = 0; i < 2 * frames; i++) {
-            to[i] += from[i] * sides[i];
-        }
-        return;
-    }
-    for (uint32_t f = 0; f < frames; f++) {
-        for (uint32_t c = 0; c < channels; c++) {
-            float side = c < 2 && channels > 1 ? sides[2 * f + c] : all[f];
-            to[(size_t)f * channels + c] += from[(size_t)f * own + (own == 1 ? 0 : c)] * side;
-        }
-    }
+    return true;
 }
 
 /* Takes the voice past the frames of a chunk. */
@@ -420,7 +379,7 @@ static uint32_t add_near_end(vc_voice *voice, float *to, uint32_t frames, uint32
 static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t channels) {
     const uint32_t own = voice->config.channels;
     const vc_path path = path_of(voice);
-    float made[MADE];
+    float made[MADE], fading[CHUNK];
     const float *from = made;
     frames = until_change(voice, vc_smaller(frames, CHUNK));
     uint32_t count;
@@ -436,11 +395,13 @@ static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t
         }
         vc_between_frames(made, voice->config.data, own, &path, count);
     }
-    if (has_even_gains(voice) &&
-        path.base + vc_path_at(&path, (double)count) <= fade_out_at(voice)) {
-        add_frames(voice, to, from, count, channels);
+    const bool ends = fades_out(voice, &path, fading, count);
+    if (has_even_gains(voice) && !ends) {
+        const vc_gains gains = even_gains(voice);
+        vc_gains_add(to, from, count, channels, own, &gains);
     } else {
-        add_ramped(voice, &path, to, from, count, channels);
+        const vc_gains gains = moving_gains(voice);
+        vc_gains_add_moving(to, from, count, channels, own, &gains, ends ? fading : NULL);
     }
     pass(voice, &path, count);
     return count;

@@ -14,17 +14,20 @@ void plain_frames(float *made, const float *clip, uint32_t channels, const vc_pa
 #include "../../src/core/between.c"
 #undef vc_between_frames
 
-/* The clip and the result have exactly the frames that are needed, for AddressSanitizer. */
-static void check_path(uint32_t channels, const vc_path *path, uint32_t frames) {
-    const size_t length = (size_t)vc_path_at(path, (double)(frames - 1)) + 4;
+/* The clip and the result have exactly the frames that are needed, for AddressSanitizer, and the
+ * clip has `more` frames that the path tells. */
+static void check_path(uint32_t channels, const vc_path *path, uint32_t frames, uint32_t more) {
+    const size_t length = (size_t)vc_path_at(path, (double)(frames - 1)) + 4 + more;
+    vc_path with_frames = *path;
+    with_frames.frames = more > 0 ? (double)length - path->base : 0.0;
     float *clip = malloc(length * channels * sizeof *clip);
     float *made = malloc(frames * channels * sizeof *made);
     float *wanted = malloc(frames * channels * sizeof *wanted);
     for (size_t i = 0; i < length * channels; i++) {
         clip[i] = (float)sin(0.37 * (double)i * (double)i);
     }
-    vc_between_frames(made, clip, channels, path, frames);
-    plain_frames(wanted, clip, channels, path, frames);
+    vc_between_frames(made, clip, channels, &with_frames, frames);
+    plain_frames(wanted, clip, channels, &with_frames, frames);
     CHECK(memcmp(made, wanted, frames * channels * sizeof *made) == 0);
     free(clip);
     free(made);
@@ -41,20 +44,43 @@ static void all_instructions_give_the_same_bits(void) {
                                       .first = (double)(frames % 7) / 7.0,
                                       .rate = rates[i % 6],
                                       .rate_change = changes[i / 6]};
-                check_path(channels, &path, frames);
+                check_path(channels, &path, frames, 0);
+                check_path(channels, &path, frames, 40);
             }
         }
     }
 }
 
+/* A number from 0 to 1. */
+static double next_random(void) {
+    static uint32_t state = 16;
+    state = state * 1664525 + 1013904223;
+    return (double)(state >> 8) / 16777216.0;
+}
+
+static void random_paths_give_the_same_bits(void) {
+    for (int i = 0; i < 20000; i++) {
+        const uint32_t frames = 1 + (uint32_t)(next_random() * (VC_PATH_FRAMES - 1) + 0.5);
+        const double from = next_random() * 2.05, to = next_random() * 2.05;
+        const vc_path path = {
+            .base = 1.0,
+            .first = i % 5 == 0 ? 1.0 - 0x1p-30 : next_random(),
+            .rate = from,
+            .rate_change = i % 3 == 0 ? 0.0 : 0.5 * (to - from) / (double)frames,
+        };
+        check_path(1 + (uint32_t)i % 2, &path, frames, (uint32_t)(next_random() * 40.0));
+    }
+}
+
 static void the_longest_path_has_the_same_bits(void) {
     const vc_path path = {.base = 1.0, .first = 0.25, .rate = VC_PATH_LENGTH / 2 - 0.3};
-    check_path(1, &path, 2);
-    check_path(2, &path, 2);
+    check_path(1, &path, 2, 0);
+    check_path(2, &path, 2, 0);
 }
 
 int main(void) {
     RUN(all_instructions_give_the_same_bits);
+    RUN(random_paths_give_the_same_bits);
     RUN(the_longest_path_has_the_same_bits);
     return check_summary();
 }

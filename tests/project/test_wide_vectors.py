@@ -14,10 +14,11 @@ from compiler import CORE
 COMPILER = os.environ.get("CC", "cc").split()
 WIDE = tuple(f"interleave_{n}_{wide}" for n in (2, 8) for wide in ("avx2", "avx512"))
 WIDE += ("interleave_4_avx2", "make_mono_avx2", "make_stereo_avx2")
+WIDE += ("make_mono_avx512", "make_stereo_avx512", "add_wide")
 
 
 def preprocessed(*flags: str) -> str:
-    sources = [str(CORE / "interleave.c"), str(CORE / "between.c")]
+    sources = [str(CORE / "interleave.c"), str(CORE / "between.c"), str(CORE / "gains.c")]
     command = [*COMPILER, "-E", *flags, f"-I{CORE}", *sources]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
