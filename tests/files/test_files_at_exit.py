@@ -23,7 +23,9 @@ from voicecoil.testing import VirtualDevice, VirtualDriver
 with FileSink("closed.wav", 48_000, 1) as closed:
     pass
 stream = vc.OutputStream(lambda block: None, driver=VirtualDriver([VirtualDevice()]))
-first.kept = [closed, FileSink("open.wav", 48_000, 1), FileSource("sound.wav"), stream]
+sink, source = FileSink("open.wav", 48_000, 1), FileSource("sound.wav")
+source._decoder._file.close()  # the deletion of an open SoundFile would print an error
+first.kept = [closed, sink, source, stream]
 sys.kept = [first, decoder, target, base]  # a module without references is not cleared
 classes = [
     thing for name, module in list(sys.modules.items()) if name.startswith("voicecoil")

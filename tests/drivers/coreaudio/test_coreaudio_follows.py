@@ -157,6 +157,26 @@ def back_again(world: SimulatedCoreAudio, stream: Any, times: int = 1) -> None:
     until(is_back)
 
 
+def undo_while_away(
+    world: SimulatedCoreAudio, stream: Any, undo: Callable[[SimulatedCoreAudio], None]
+) -> None:
+    """Undoes the change. The stream loses its device, and a second passes before it can return.
+
+    A headset at its best rate has a latency that is 170 ms shorter than in a call. A stream that
+    returned sooner would have lost no frame.
+    """
+    world.fail_call("AudioDeviceStart", int.from_bytes(b"nope", "big"))
+    undo(world)
+
+    def is_away() -> bool:
+        world.advance(0.02)
+        return bool(stream.state == "waiting")
+
+    until(is_away)
+    world.advance(1.0)
+    world.fail_call("AudioDeviceStart", 0, times=0)
+
+
 @pytest.mark.parametrize("policy", ["stop", "wait", "default"])
 @pytest.mark.parametrize("name", LOST)
 def test_a_change_that_ends_the_io(coreaudio: Worlds, name: str, policy: str) -> None:
@@ -180,8 +200,7 @@ def test_a_change_that_ends_the_io(coreaudio: Worlds, name: str, policy: str) ->
         back_again(world, stream)
         told = ["lost", "back", "xrun"]
         if case.undo:
-            case.undo(world)
-            world.advance(1.0)
+            undo_while_away(world, stream, case.undo)
             back_again(world, stream, 2)
             told *= 2
         made = callback.position

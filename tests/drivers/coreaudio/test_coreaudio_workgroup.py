@@ -166,15 +166,14 @@ def test_a_workgroup_is_released_by_its_last_user(coreaudio: Worlds) -> None:
             with stream.workgroup():  # the thread is in it already
                 assert world.counter("live_workgroups") == 1
             kept = objects()
-        assert len(kept) == 1
+        assert kept
         assert world.counter("live_workgroups") == 0
         stream.abort()
     stream = vc.OutputStream(lambda block: None, device=USB, driver=world.driver, latency="safe")
     stream.start()
     world.advance(0.2)
     assert world.counter("live_workgroups") == 1
-    kept.clear()
     kept += objects()
     stream.close()
-    assert len(kept) == 1
+    assert len(kept) > 1
     assert world.counter("live_workgroups") == 0
