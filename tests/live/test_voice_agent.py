@@ -8,12 +8,14 @@ import runpy
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 import voicecoil as vc
-from coreaudio import simulator_path
+from coreaudio import Worlds, simulator_path
 from paths import EXAMPLES
 from voicecoil.testing import VirtualDevice, VirtualDriver
 from voicecoil.testing.simulated_driver import DEVICES
@@ -29,21 +31,35 @@ def test_the_example_has_at_most_40_lines_of_code() -> None:
     assert len([line for line in code if line and not line.startswith(("#", '"""'))]) <= 40
 
 
-def test_the_words_before_an_interruption_are_known_although_the_device_was_unplugged() -> None:
+@contextmanager
+def removable(kind: str) -> Iterator[tuple[Any, Callable[[], object], Callable[[], object]]]:
+    """A driver with one output device, and what unplugs the device and plugs it in again."""
+    if kind == "virtual":
+        device = VirtualDevice("Speakers", clock="real", frames=480)
+        yield VirtualDriver([device]), lambda: device.inject("unplug"), device.replug
+        return
+    with Worlds() as worlds:
+        world = worlds(devices=[SPEAKERS], clock="real")
+        simulated = world.device("Speakers")
+        yield world.driver, simulated.remove, simulated.replug
+
+
+@pytest.mark.parametrize("kind", ["virtual", "coreaudio"])
+def test_the_words_before_an_interruption_are_known_although_the_device_was_unplugged(
+    kind: str,
+) -> None:
     example = runpy.run_path(str(EXAMPLE))
-    device = VirtualDevice("Speakers", clock="real", frames=480)
-    driver = VirtualDriver([device])
     words = [f"word {number}" for number in range(40)]
     marks: list[vc.Mark] = []
 
-    async def run() -> list[str]:
+    async def run(driver: Any, unplug: Any, replug: Any) -> list[str]:
         loop, interruption = asyncio.get_running_loop(), asyncio.Event()
 
         def on_mark(mark: vc.Mark) -> None:
             marks.append(mark)
             if len(marks) == 2:
-                device.inject("unplug")
-                loop.call_soon_threadsafe(loop.call_later, 0.05, device.replug)
+                unplug()
+                loop.call_soon_threadsafe(loop.call_later, 0.05, replug)
             if len(marks) == 4:
                 loop.call_soon_threadsafe(interruption.set)
 
@@ -52,7 +68,8 @@ def test_the_words_before_an_interruption_are_known_although_the_device_was_unpl
         )
         return heard
 
-    heard = asyncio.run(run())
+    with removable(kind) as device:
+        heard = asyncio.run(run(*device))
     assert 4 <= len(heard) < len(words)
     assert heard == words[: len(heard)]
 
