@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -77,6 +79,34 @@ def test_a_callback_may_end_the_watch(coreaudio: Worlds) -> None:
     world.advance(0.01)
     until(lambda: changes.ended)
     assert told == ["added"]
+
+
+def test_a_watch_that_the_program_drops_ends(
+    coreaudio: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "LOOK_S", 0.01)
+    world, told = coreaudio(3), list[vc.DeviceChange]()
+    one, two = VirtualDevice("one"), VirtualDevice("two")
+    virtual = VirtualDriver([one])
+    watches = [vc.watch(driver, callback=told.append) for driver in (world.driver, virtual)]
+    virtual.virtual_devices.append(two)
+    world.add_device("uid=new; out=2; default=none")
+    world.advance(0.01)
+    until(lambda: len(told) == 2)
+
+    def is_watching() -> bool:
+        return any(thread.name == "voicecoil watching" for thread in threading.enumerate())
+
+    assert is_watching()
+    gone = [weakref.ref(watch) for watch in watches]
+    watches.clear()
+    gc.collect()
+    assert [ref() for ref in gone] == [None, None]
+    until(lambda: not is_watching() and world.driver.notifier._looks == {})
+    virtual.virtual_devices.remove(two)
+    world.device("new").remove()
+    world.advance(0.01)
+    assert len(told) == 2
 
 
 def put(changes: ChangeQueue[int], *keys: int) -> None:

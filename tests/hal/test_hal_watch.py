@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -271,6 +273,38 @@ def test_everything_and_nonsense(coreaudio: Worlds) -> None:
         hal.watch(device, "loudness")
     with pytest.raises(ArgumentTypeError, match="an object of voicecoil"):
         hal.watch("USBDuplex:1")  # type: ignore[arg-type]
+
+
+class Owner:
+    """An object whose method is the callback of a watch that it has."""
+
+    def __init__(self, device: hal.Device) -> None:
+        self.told: list[hal.Change] = []
+        self.watch = hal.watch(device, "buffer_frames", callback=self.changed)
+
+    def changed(self, change: hal.Change) -> None:
+        self.told.append(change)
+
+
+def test_a_watch_that_the_program_drops_ends(coreaudio: Worlds) -> None:
+    """Its sources kept it alive, so that it called its callback until the end of the program."""
+    world = coreaudio(3)
+    driver, device = world.driver, hal.connect(world.driver).device("USBDuplex:1")
+    owner = Owner(device)
+    looped = iter(hal.watch(device, "buffer_frames"))  # a loop has the only reference
+    device.buffer_frames = 64
+    world.advance(0.05)
+    told = owner.told
+    until(lambda: len(told) == 1)
+    assert next(looped).new == 64
+    gone = weakref.ref(owner), weakref.ref(owner.watch), weakref.ref(looped)
+    del owner, looped
+    gc.collect()
+    assert [one() for one in gone] == [None] * 3
+    until(lambda: driver.changes._keys == {} and driver.notifier._looks == {})
+    device.buffer_frames = 128
+    world.advance(0.05)
+    assert len(told) == 1
 
 
 def test_many_watchers_wake_no_thread_while_nothing_changes(coreaudio: Worlds) -> None:

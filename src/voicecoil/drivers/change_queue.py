@@ -6,13 +6,19 @@ import contextlib
 import queue
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from voicecoil.arguments import check_timeout
 from voicecoil.callbacks.listener import check_listener
-from voicecoil.errors import ForkedError, StreamStateError, StreamTimeoutError
+from voicecoil.errors import (
+    ForkedError,
+    StreamStateError,
+    StreamTimeoutError,
+    VoicecoilError,
+)
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.tasks import Waiter, waiter
 from voicecoil.sealed import Unique
@@ -21,6 +27,15 @@ __all__ = ["ChangeQueue"]
 
 Item = TypeVar("Item")
 LONGEST_S = 1e6  # of a single wait, because systems refuse very long ones
+
+
+def _submit(end: Callable[[], object], generation: int) -> None:
+    def ended() -> None:
+        with contextlib.suppress(VoicecoilError):  # no caller waits for it
+            end()
+
+    if not exit_and_fork.forked(generation):  # in a child, the source is the parent's
+        exit_and_fork.submit(ended)
 
 
 class ChangeQueue(Unique, Generic[Item]):
@@ -51,8 +66,17 @@ class ChangeQueue(Unique, Generic[Item]):
         self._is_told = False  # whether a call of `_call` is under way that will see all changes
         self._tasks: set[Waiter] = set()
         self._over = False
+        self._dropped: weakref.finalize[..., ChangeQueue[Item]] | None = None
 
     # ---- for the source ----
+
+    def _when_dropped(self, end: Callable[[], object]) -> None:
+        """Lets a thread of its own call `end` if the program drops this object without `close`.
+
+        Neither `end` nor the source of the changes may refer to this object.
+        """
+        self._dropped = weakref.finalize(self, _submit, end, exit_and_fork.generation())
+        self._dropped.atexit = False  # the exit handler ends the source
 
     def _put(self, key: Hashable, item: Item, merge: Callable[[Item, Item], Item | None]) -> None:
         """Adds a change. `merge` makes one of an unread and a new one; None: nothing is left."""
@@ -190,6 +214,8 @@ class ChangeQueue(Unique, Generic[Item]):
 
     def close(self) -> None:
         """End the watch. A loop over it ends after the changes that were not read yet."""
+        if self._dropped is not None:
+            self._dropped.detach()
         self._finish()
 
     def __enter__(self) -> Self:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from voicecoil.drivers.change_queue import ChangeQueue
@@ -61,15 +63,10 @@ class DeviceWatch(ChangeQueue[DeviceChange]):
         self._seen = self._driver.devices()
         listen: Callable[[Callable[[str], None]], Callable[[], None]] = self._driver.watch
         if self._driver.name == "virtual":  # only the program changes them, and it tells nobody
-            listen = Watching(self._look, "voicecoil watching").add
-        self._end = listen(self._changed)
+            listen = Watching(partial(_look, self._driver), "voicecoil watching").add
+        self._end = listen(partial(_tell, weakref.WeakMethod(self._changed)))
+        self._when_dropped(self._end)
         self._changed("")  # what has changed since the devices were listed
-
-    def _look(self) -> tuple[list[Device], tuple[str | None, str | None]]:
-        listed = self._driver.devices()
-        defaults = [_default(listed, way) for way in ("input", "output")]
-        first, second = (one.uid if one is not None else None for one in defaults)
-        return listed, (first, second)
 
     def _changed(self, what: str) -> None:
         """Compares the devices with those of the last call. On any thread but the main thread."""
@@ -98,7 +95,21 @@ class DeviceWatch(ChangeQueue[DeviceChange]):
         end, self._end = self._end, None
         if end is not None:
             end()
-        self._finish()
+        super().close()
+
+
+def _tell(changed: weakref.WeakMethod[Callable[[str], None]], what: str) -> None:
+    """Tells a watch of a change, if the program has not dropped the watch."""
+    found = changed()
+    if found is not None:
+        found(what)
+
+
+def _look(driver: Driver) -> tuple[list[Device], tuple[str | None, str | None]]:
+    listed = driver.devices()
+    defaults = [_default(listed, way) for way in ("input", "output")]
+    first, second = (one.uid if one is not None else None for one in defaults)
+    return listed, (first, second)
 
 
 _DEFAULTS: tuple[tuple[str, Kind], ...] = (("input", "default input"), ("output", "default output"))
@@ -151,6 +162,7 @@ def watch(
     Returns
     -------
     DeviceWatch
-        End it with ``close`` or a ``with`` block.
+        It ends with ``close``, a ``with`` block, or when the program has no reference to it any
+        more. So keep it, also if it has a callback.
     """
     return DeviceWatch(get_driver(driver), callback)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voicecoil.drivers.change_queue import ChangeQueue
 from voicecoil.drivers.coreaudio._hal import REPORTED_BY_IO_THREADS
@@ -18,6 +20,9 @@ from voicecoil.hal.object import HalObject
 from voicecoil.hal.reading import Address, scope_name
 from voicecoil.hal.table import PropertyRow, parents, rows_of
 from voicecoil.lifetime import exit_and_fork
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
 
 __all__ = ["Change", "Watch", "begin_watch", "watch"]
 
@@ -64,6 +69,32 @@ class Change:
     host_ns: int
 
 
+class _Ears:
+    """What the sources of notifications know of a watch. It does not keep the watch alive."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = weakref.ref(watch)
+
+    def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
+        watch = self._watch()
+        if watch is not None:
+            watch.changed(host_ns, object_id, property_selector)
+
+    def changes_lost(self) -> None:
+        watch = self._watch()
+        if watch is not None:
+            watch.changes_lost()
+
+    def look(self) -> bool:
+        watch = self._watch()
+        return watch is not None and watch._look()
+
+    def end(self, driver: CoreAudioDriver, name: str) -> None:
+        """Ends the notifications."""
+        driver.notifier.remove(self.look)
+        driver.call(name, partial(driver._forget, self), driver.timeouts.call_s, later=True)
+
+
 class Watch(ChangeQueue[Change]):
     """Changes of the properties of an object, returned by :func:`watch`.
 
@@ -83,6 +114,7 @@ class Watch(ChangeQueue[Change]):
         self._rows = {row.code: row for row in rows}
         self._limits = None if scope is None else scope_code(scope), element
         self._connection = thing._connection
+        self._ears = _Ears(self)
         self._values: dict[Address, Any] = {}
         self._id = 0
         self._dirty: dict[int, int] = {}  # selector -> host time of the notification
@@ -110,9 +142,9 @@ class Watch(ChangeQueue[Change]):
         changes = self._connection.driver.changes
         try:
             for row in self._rows.values():
-                changes.listen(self, object_id, row.selector)
+                changes.listen(self._ears, object_id, row.selector)
             for owner, text in self._deaths(object_id):
-                changes.listen(self, owner, text)
+                changes.listen(self._ears, owner, text)
         except BaseException:
             self._forget()
             raise
@@ -164,7 +196,7 @@ class Watch(ChangeQueue[Change]):
         return self._thing._addresses(object_id, row)
 
     def _forget(self) -> None:
-        self._connection.driver._forget(self)
+        self._connection.driver._forget(self._ears)
 
     def _again(self) -> int:
         """Finds the object after a restart of coreaudiod, and listens to it. Returns its ID."""
@@ -174,9 +206,9 @@ class Watch(ChangeQueue[Change]):
         changes = self._connection.driver.changes
         self._id = object_id
         for row in self._rows.values():
-            changes.listen(self, object_id, row.selector)
+            changes.listen(self._ears, object_id, row.selector)
         for owner, text in self._deaths(object_id):
-            changes.listen(self, owner, text)
+            changes.listen(self._ears, owner, text)
         return object_id
 
     # ---- hearing: any thread, no call of CoreAudio ----
@@ -200,14 +232,14 @@ class Watch(ChangeQueue[Change]):
         else:
             self._check_all = True
         self._due = 0.0
-        self._connection.driver.notifier.ring(self._look)
+        self._connection.driver.notifier.ring(self._ears.look)
 
     def changes_lost(self) -> None:
         """Take note that any property may have changed."""
         self._check_all = True
         self._dirty.update(dict.fromkeys(self._rows, 0))
         self._due = 0.0
-        self._connection.driver.notifier.ring(self._look)
+        self._connection.driver.notifier.ring(self._ears.look)
 
     # ---- on the notifier's thread ----
 
@@ -270,7 +302,7 @@ class Watch(ChangeQueue[Change]):
 
     def _ring(self) -> bool:
         if not self.ended:
-            self._connection.driver.notifier.ring(self._look)
+            self._connection.driver.notifier.ring(self._ears.look)
         return False
 
     def _compare(self, dirty: dict[int, int], found: dict[Address, Any]) -> None:
@@ -299,11 +331,9 @@ class Watch(ChangeQueue[Change]):
 
     def close(self) -> None:
         """End the watch. A loop over it ends after the changes that were not read yet."""
-        self._finish()
-        driver = self._connection.driver
-        driver.notifier.remove(self._look)
+        super().close()
         if not self._forgotten:
-            driver.call(f"ending {self!r}", self._forget, driver.timeouts.call_s, later=True)
+            self._ears.end(self._connection.driver, f"ending {self!r}")
             self._forgotten = True
 
 
@@ -353,7 +383,8 @@ def watch(
     Returns
     -------
     Watch
-        End it with ``close`` or a ``with`` block.
+        It ends with ``close``, a ``with`` block, or when the program has no reference to it any
+        more. So keep it, also if it has a callback.
 
     Raises
     ------
@@ -386,5 +417,6 @@ def begin_watch(one: OneWatch) -> OneWatch:
         undo=lambda _: one._forget(),
     )
     of_io_threads = any(code in REPORTED_BY_IO_THREADS for code in one._rows)
-    driver.notifier.add(one._look, of_io_threads)
+    driver.notifier.add(one._ears.look, of_io_threads)
+    one._when_dropped(partial(one._ears.end, driver, f"ending a watch of {thing!r}"))
     return one
