@@ -73,7 +73,9 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
         r.size = 0;
         r.size_only = true;
         error = q.p->does->get(&q, &r);
-        *outDataSize = r.size;
+        if (error == 0) {
+            *outDataSize = r.size;
+        }
     }
     leave();
     return error;
@@ -106,9 +108,11 @@ static OSStatus get(request *q, UInt32 *size, void *data) {
     if (error != 0) {
         return error;
     }
-    if (p->is_list) {
-        UInt32 whole = *size / p->item_size * p->item_size;
-        r.size = r.size < whole ? r.size : whole;
+    if (p->is_list && *size < r.size) {
+        r.size = *size / p->item_size * p->item_size;
+        if (p->type == COREAUDIO_TYPE_C_STRING && r.size > 0) {
+            r.bytes[r.size - 1] = 0; /* a text ends in its buffer */
+        }
     } else if (*size < r.size) {
         report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes",
                      fourcc_text(p->selector), *size);
@@ -132,15 +136,15 @@ EXPORT OSStatus AudioObjectGetPropertyData(AudioObjectID inObjectID,
     if (o == NULL) {
         error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q);
     }
-    if (ioDataSize == NULL || outData == NULL) {
-        if (ioDataSize == NULL || *ioDataSize > 0) {
-            report_fault(CN_fault_null, "AudioObjectGetPropertyData: a NULL pointer");
-            error = kAudioHardwareIllegalOperationError;
-        }
+    unsigned char nothing; /* a NULL pointer is a buffer of no size */
+    void *data = outData != NULL ? outData : &nothing;
+    if (ioDataSize == NULL || (outData == NULL && *ioDataSize > 0)) {
+        report_fault(CN_fault_null, "AudioObjectGetPropertyData: a NULL pointer");
+        error = kAudioHardwareIllegalOperationError;
     } else if (o != NULL) {
-        error = override_reply(o, ioDataSize, outData);
+        error = override_reply(o, ioDataSize, data);
     } else if (error == 0) {
-        error = hang(&q) ? get(&q, ioDataSize, outData) : kAudioHardwareBadObjectError;
+        error = hang(&q) ? get(&q, ioDataSize, data) : kAudioHardwareBadObjectError;
     }
     leave();
     return error;

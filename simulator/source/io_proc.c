@@ -52,15 +52,19 @@ static io_proc *proc_new(device *d, AudioDeviceIOProc proc, const void *block, v
     return p;
 }
 
-void io_procs_forget_locked(device *d) {
-    for (io_proc *p = d->procs, *next; p != NULL; p = next) {
-        next = p->next;
-        if (p->block != NULL) {
-            block_release(p->block);
-        }
-        free(p);
+void io_proc_free(io_proc **at) {
+    io_proc *p = *at;
+    *at = p->next;
+    if (p->block != NULL) {
+        block_release(p->block);
     }
-    d->procs = NULL;
+    free(p);
+}
+
+void io_procs_forget_locked(device *d) {
+    while (d->procs != NULL) {
+        io_proc_free(&d->procs);
+    }
 }
 
 EXPORT OSStatus AudioDeviceCreateIOProcID(AudioObjectID inDevice, AudioDeviceIOProc inProc,
@@ -204,19 +208,15 @@ static OSStatus destroy(device *d, io_proc *p) {
     stop_proc(p);
     p->linger = 0;
     UNCOUNT(live_io_procs);
-    if (p->block != NULL) {
-        block_release(p->block);
-    }
     if (on_io) {
-        p->destroyed = true; /* the running cycle uses the list and frees the IOProc later */
+        /* The running cycle uses the list, and perhaps the block. It frees the IOProc later. */
+        p->destroyed = true;
     } else {
-        for (io_proc **at = &d->procs; *at != NULL; at = &(*at)->next) {
-            if (*at == p) {
-                *at = p->next;
-                break;
-            }
+        io_proc **at = &d->procs;
+        while (*at != p) {
+            at = &(*at)->next;
         }
-        free(p);
+        io_proc_free(at);
     }
     return end_unwanted_io(d, !on_io);
 }

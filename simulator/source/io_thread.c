@@ -303,12 +303,10 @@ static void call_procs(run *r, UInt32 frames) {
         }
     }
     for (io_proc **at = &d->procs; *at != NULL;) { /* frees IOProcs that a callback has destroyed */
-        io_proc *p = *at;
-        if (p->destroyed) {
-            *at = p->next;
-            free(p);
+        if ((*at)->destroyed) {
+            io_proc_free(at);
         } else {
-            at = &p->next;
+            at = &(*at)->next;
         }
     }
 }

@@ -5,7 +5,8 @@ GET_U32(class, q->o->class_id)
 GET_U32(base_class, q->o->base_class_id)
 GET_U32(owner, q->o->owner ? q->o->owner->id : kAudioObjectUnknown)
 
-const char plug_in_bundle[] = "org.voicecoil.simulated";
+/* Programs look for this one to make aggregates with it. */
+const char plug_in_bundle[] = "com.apple.audio.CoreAudio";
 
 static bool class_wanted(const request *q, const object *o) {
     const unsigned char *wanted = q->qualifier;
@@ -20,6 +21,9 @@ static bool class_wanted(const request *q, const object *o) {
 }
 
 GET(owned) {
+    if (q->qualifier_size % sizeof(AudioClassID) != 0) {
+        return kAudioHardwareBadPropertySizeError;
+    }
     object *owned[1024];
     size_t n = objects_owned(q->o, owned, sizeof owned / sizeof owned[0]);
     for (size_t i = 0; i < n; i++) {

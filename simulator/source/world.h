@@ -189,6 +189,7 @@ void io_wait_locked(worker *io);           /* for a callback that runs, in virtu
 bool io_has_ended_locked(device *d, event_fn again, uint64_t value);
 void io_resume_locked(device *d); /* begins IO after an interruption, if a client wants it */
 void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope); /* call on IO thread */
+void io_proc_free(io_proc **at); /* takes it out of the list that `at` points into */
 void io_procs_forget_locked(device *d);
 
 struct run {

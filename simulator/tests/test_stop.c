@@ -226,7 +226,50 @@ static void unplugged_while_running(void) {
     world_is_clean();
 }
 
+/* ---- an IOProc of a block that destroys itself, and uses its variables afterwards ---- */
+
+struct block {
+    void *isa;
+    int flags, reserved;
+    void (*invoke)(void *, ...);
+    void *descriptor;
+    int *calls; /* a captured variable, in the HAL's copy of the block */
+};
+static void stops_itself(struct block *b, const AudioTimeStamp *now, const AudioBufferList *in,
+                         const AudioTimeStamp *in_time, AudioBufferList *out,
+                         const AudioTimeStamp *out_time) {
+    (void)now, (void)in, (void)in_time, (void)out, (void)out_time;
+    EQUAL(AudioDeviceStop(s.device, s.proc), 0);
+    EQUAL(AudioDeviceDestroyIOProcID(s.device, s.proc), 0);
+    EQUAL(sim_counter("live_blocks"), 1); /* the one that is being called */
+    ++*b->calls;
+}
+static void a_block_that_destroys_itself(void) {
+    begin(0);
+    EQUAL(AudioDeviceDestroyIOProcID(s.device, s.proc), 0);
+    int calls = 0;
+    static struct {
+        unsigned long reserved, size;
+    } descriptor = {0, sizeof(struct block)};
+    struct block b = {.calls = &calls, .descriptor = &descriptor};
+    void (*function)(struct block *, const AudioTimeStamp *, const AudioBufferList *,
+                     const AudioTimeStamp *, AudioBufferList *, const AudioTimeStamp *) =
+        stops_itself;
+    memcpy(&b.invoke, &function, sizeof function);
+    EQUAL(AudioDeviceCreateIOProcIDWithBlock(&s.proc, s.device, NULL, &b), 0);
+    EQUAL(AudioDeviceStart(s.device, s.proc), 0);
+    EQUAL(sim_advance_ns(100 * MS), 0);
+    EQUAL(calls, 1);
+    EQUAL(running(), 0);
+    EQUAL(sim_counter("live_blocks"), 0);
+    EQUAL(sim_counter("live_io_procs"), 0);
+    EQUAL(sim_check_clean(), 1); /* a destroy takes time that an IOProc does not have */
+    EQUAL(sim_counter("rt_violations"), 1);
+    sim_reset();
+}
+
 int main(void) {
+    a_block_that_destroys_itself();
     synchronous();
     asynchronous();
     destroy_after_asynchronous_stop();

@@ -12,6 +12,7 @@
 #ifndef COREAUDIO_ABI_H
 #define COREAUDIO_ABI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -1554,7 +1555,7 @@ typedef void (*os_workgroup_leave_fn)(os_workgroup_t, os_workgroup_join_token_t)
 typedef int (*os_workgroup_max_parallel_threads_fn)(os_workgroup_t, os_workgroup_mpt_attr_t); /* macOS 11.0 */
 typedef os_workgroup_parallel_t (*os_workgroup_parallel_create_fn)(const char *, os_workgroup_attr_t); /* macOS 11.0 */
 typedef int (*os_workgroup_set_working_arena_fn)(os_workgroup_t, void *, uint32_t, void ( *)(void *)); /* macOS 11.0 */
-typedef _Bool (*os_workgroup_testcancel_fn)(os_workgroup_t); /* macOS 11.0 */
+typedef bool (*os_workgroup_testcancel_fn)(os_workgroup_t); /* macOS 11.0 */
 typedef CFStringEncoding (*CFStringGetSystemEncoding_fn)(void);
 
 #ifdef COREAUDIO_ABI_PROTOTYPES
@@ -1733,7 +1734,7 @@ void os_workgroup_leave(os_workgroup_t wg, os_workgroup_join_token_t token);
 int os_workgroup_max_parallel_threads(os_workgroup_t wg, os_workgroup_mpt_attr_t attr);
 os_workgroup_parallel_t os_workgroup_parallel_create(const char *name, os_workgroup_attr_t attr);
 int os_workgroup_set_working_arena(os_workgroup_t wg, void *arena, uint32_t max_workers, void (*destructor)(void *));
-_Bool os_workgroup_testcancel(os_workgroup_t wg);
+bool os_workgroup_testcancel(os_workgroup_t wg);
 #endif
 #endif
 
