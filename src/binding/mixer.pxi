@@ -43,13 +43,33 @@ cdef class MixerClip:
         vc_clip_prefill(self.clip, prefill_frames)
         vc_clip_ramp(self.clip, ramp_frames)
 
+    def set_options(self, *, int when, int64_t at, bint skips_late, tuple loop, uint64_t loops,
+                    uint64_t start, tuple fades, uint64_t end, float pan, double rate):
+        """Sets how the clip is played; see vc_clip_options. Call it before a mixer has the clip."""
+        cdef vc_clip_options options
+        options.when = <vc_when>when
+        options.at = at
+        options.skips_late = skips_late
+        options.loop_begin, options.loop_end = loop
+        options.loops = loops
+        options.start = start
+        options.fade_in_frames, options.fade_out_frames = fades
+        options.end = end
+        options.pan = pan
+        options.rate = rate
+        vc_clip_set_options(self.clip, &options)
+
     def set_gain(self, float gain, uint32_t ramp_frames):
         vc_clip_set_gain(self.clip, gain, ramp_frames)
 
     def set_pan(self, float pan, uint32_t ramp_frames):
         vc_clip_set_pan(self.clip, pan, ramp_frames)
 
-    def set_pause(self, bint pause, uint32_t fade_frames):
+    @cython.critical_section
+    def set_rate(self, double rate, uint32_t ramp_frames):
+        vc_clip_set_rate(self.clip, rate, ramp_frames)
+
+    def pause(self, bint pause, uint32_t fade_frames):
         vc_clip_set_pause(self.clip, pause, fade_frames)
 
     @cython.critical_section
@@ -79,6 +99,14 @@ cdef class MixerClip:
     def done_count(self):
         """A Count that is 1 when the clip has ended."""
         return new_count(vc_count_done, self.clip, self)
+
+    def started(self):
+        """(frame of the mixer, host time), both None before the first frame, and how late, ns."""
+        begun = vc_clip_get_state(self.clip) >= CLIP_PLAYING
+        frame = vc_clip_started_at(self.clip)
+        if not begun or frame == VC_CLIP_NOW:  # one that was stopped before its first frame
+            return None, None, vc_clip_late_ns(self.clip)
+        return frame, vc_clip_started_ns(self.clip), vc_clip_late_ns(self.clip)
 
     @property
     def position(self):
@@ -141,3 +169,8 @@ cdef class MixerCode(Code):
     def frames(self):
         """Frames mixed since the start."""
         return vc_mixer_frames(self.mixer)
+
+    @property
+    def next_ns(self):
+        """Host time of the frame `frames` at the connector; 0 before the first block."""
+        return vc_mixer_next_ns(self.mixer)

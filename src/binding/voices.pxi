@@ -26,7 +26,7 @@ cdef class VoiceCode:
         config.loops = loops
         config.fade_in_frames, config.fade_out_frames = fades
         config.ramp_frames = ramp_frames
-        config.when = <vc_voice_when>when
+        config.when = <vc_when>when
         config.at = at
         config.skips_late = skips_late
         config.gain, config.left, config.right = levels

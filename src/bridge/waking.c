@@ -20,7 +20,7 @@ uint64_t vc_count_finished(const void *engine) { return vc_engine_state(engine) 
 
 uint64_t vc_count_events(const void *engine) { return vc_engine_events_waiting(engine); }
 
-uint64_t vc_count_done(const void *clip) { return vc_clip_get_state(clip) == VC_CLIP_DONE; }
+uint64_t vc_count_done(const void *clip) { return vc_clip_get_state(clip) >= VC_CLIP_DONE; }
 
 uint64_t vc_count_results(const void *player) { return vc_player_results(player); }
 

@@ -26,7 +26,7 @@ uint64_t vc_count_history(const void *history) VC_REALTIME;
 uint64_t vc_count_finished(const void *engine) VC_REALTIME;
 /* Events of a vc_engine that vc_engine_event has not taken yet. [any] */
 uint64_t vc_count_events(const void *engine) VC_REALTIME;
-/* 1 if a vc_clip is VC_CLIP_DONE, otherwise 0. [any] */
+/* 1 if a vc_clip is VC_CLIP_DONE or VC_CLIP_LATE, otherwise 0. [any] */
 uint64_t vc_count_done(const void *clip) VC_REALTIME;
 /* Results of a vc_player so far. [any] */
 uint64_t vc_count_results(const void *player) VC_REALTIME;

@@ -1,53 +1,79 @@
-/* Clips: sounds that a mixer plays, with their gain, pauses and jumps.
+/* Clips: sounds that a mixer plays, with their gain, pan, fades, pauses and jumps.
  *
- * The requests of the control thread (gain, pause, jump) are atomic fields, and only the newest one
- * counts. So any number of requests can come between two IO cycles. The IO thread reads them at the
- * beginning of each block.
- *
- * The gain of a clip moves along one straight line at a time, from its present value to a target.
- * Each request begins a new line at the value that the previous line has reached. */
+ * The requests of the control thread (gain, pan, rate, pause, jump) are atomic fields, and only the
+ * newest one counts. So any number of requests can come between two IO cycles. The IO thread reads
+ * them at the beginning of each block. clip_source.c has the frames, with loops and rates. */
 #include "clip.h"
+#include "memory.h"
+#include "samples.h"
+#include "smaller.h"
 
-#include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define PAUSE_BIT (UINT64_C(1) << 32)
 
 /* ---- control --------------------------------------------------------------------------------- */
 
-static vc_clip *new_clip(int64_t start_frame, float gain) {
+static vc_clip *new_clip(uint32_t channels, int64_t start_frame, float gain) {
     vc_clip *clip = calloc(1, sizeof *clip);
-    if (clip != NULL) {
-        clip->start_frame = start_frame;
-        clip->target = gain;
-        clip->left = clip->right = vc_glide_at(1.0);
-        clip->gain_word = vc_ramp_word(gain, 0);
-        atomic_store(&clip->gain, clip->gain_word);
-        atomic_store(&clip->started_at, VC_CLIP_NOW);
-        atomic_store(&clip->origin, INT64_MAX);
+    if (clip == NULL) {
+        return NULL;
     }
+    clip->channels = channels;
+    if (!vc_clip_new_window(clip)) {
+        free(clip);
+        return NULL;
+    }
+    clip->gain = vc_glide_at(gain);
+    clip->gain_word = vc_ramp_word(gain, 0);
+    clip->left = clip->right = clip->fade = clip->rate = vc_glide_at(1.0);
+    clip->rate_word = 1.0;
+    atomic_store(&clip->asked_gain, clip->gain_word);
+    atomic_store(&clip->asked_rate, 1.0);
+    atomic_store(&clip->started_at, VC_CLIP_NOW);
+    atomic_store(&clip->started_ns, VC_CLIP_NOW);
+    clip->options.when = start_frame == VC_CLIP_NOW ? VC_WHEN_NEXT : VC_WHEN_FRAME;
+    clip->options.at = start_frame;
     return clip;
 }
 
 vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channels, uint64_t loops,
                              int64_t start_frame, float gain) {
-    vc_clip *clip = new_clip(start_frame, gain);
+    vc_clip *clip = new_clip(channels, start_frame, gain);
     if (clip != NULL) {
         clip->data = data;
         clip->frames = frames;
-        clip->channels = channels;
-        clip->loops = clip->all_loops = loops;
+        clip->options.loop_end = frames;
+        clip->loops = clip->options.loops = loops;
     }
     return clip;
 }
 
 vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain) {
-    vc_clip *clip = new_clip(start_frame, gain);
+    vc_clip *clip = new_clip(vc_ring_channels(ring), start_frame, gain);
     if (clip != NULL) {
         clip->ring = ring;
-        clip->channels = vc_ring_channels(ring);
     }
     return clip;
+}
+
+void vc_clip_set_options(vc_clip *clip, const vc_clip_options *options) {
+    clip->options = *options;
+    vc_glide_pan(&clip->left, &clip->right, options->pan, 0);
+    clip->pan_word = vc_ramp_word(options->pan, 0);
+    clip->rate = vc_glide_at(options->rate);
+    clip->rate_word = options->rate;
+    clip->fade = vc_glide_at(options->fade_in_frames > 0 ? 0.0 : 1.0);
+    vc_glide_to(&clip->fade, 1.0, options->fade_in_frames);
+    clip->now_at = options->start;
+    atomic_store(&clip->asked_pan, clip->pan_word);
+    atomic_store(&clip->asked_rate, options->rate);
+    atomic_store(&clip->base, options->start);
+    atomic_store(&clip->position, options->start);
+    if (clip->ring == NULL) {
+        vc_clip_set_cursor(clip, options->start);
+    }
 }
 
 void vc_clip_wait_with(vc_clip *clip, vc_wait_fn wait, bool when_starved) {
@@ -62,25 +88,35 @@ void vc_clip_prefill(vc_clip *clip, uint32_t frames) {
 
 void vc_clip_ramp(vc_clip *clip, uint32_t frames) { clip->ramp_frames = frames; }
 
-void vc_clip_free(vc_clip *clip) { free(clip); }
+void vc_clip_free(vc_clip *clip) {
+    if (clip != NULL) {
+        vc_memory_free(clip->window);
+        free(clip);
+    }
+}
 
 void vc_clip_set_gain(vc_clip *clip, float gain, uint32_t ramp_frames) {
-    atomic_store_explicit(&clip->gain, vc_ramp_word(gain, ramp_frames), memory_order_release);
+    atomic_store_explicit(&clip->asked_gain, vc_ramp_word(gain, ramp_frames), memory_order_release);
 }
 
 void vc_clip_set_pan(vc_clip *clip, float pan, uint32_t ramp_frames) {
-    atomic_store_explicit(&clip->pan, vc_ramp_word(pan, ramp_frames), memory_order_release);
+    atomic_store_explicit(&clip->asked_pan, vc_ramp_word(pan, ramp_frames), memory_order_release);
+}
+
+void vc_clip_set_rate(vc_clip *clip, double rate, uint32_t ramp_frames) {
+    atomic_store(&clip->rate_ramp, ramp_frames);
+    atomic_store(&clip->asked_rate, rate);
 }
 
 void vc_clip_set_pause(vc_clip *clip, bool pause, uint32_t fade_frames) {
-    atomic_store_explicit(&clip->pause, (pause ? PAUSE_BIT : 0) | fade_frames,
+    atomic_store_explicit(&clip->asked_pause, (pause ? PAUSE_BIT : 0) | fade_frames,
                           memory_order_release);
 }
 
 uint32_t vc_clip_ask_jump(vc_clip *clip) {
-    uint32_t number = atomic_load_explicit(&clip->asked, memory_order_relaxed) + 1;
+    uint32_t number = atomic_load_explicit(&clip->asked_jump, memory_order_relaxed) + 1;
     number += number == 0; /* 0 means that the destination is being changed */
-    atomic_store_explicit(&clip->asked, number, memory_order_release);
+    atomic_store_explicit(&clip->asked_jump, number, memory_order_release);
     return number;
 }
 
@@ -110,29 +146,23 @@ int64_t vc_clip_started_at(const vc_clip *clip) {
     return atomic_load_explicit(&clip->started_at, memory_order_acquire);
 }
 
+int64_t vc_clip_started_ns(const vc_clip *clip) { return atomic_load(&clip->started_ns); }
+
+int64_t vc_clip_late_ns(const vc_clip *clip) { return atomic_load(&clip->late_ns); }
+
 uint64_t vc_clip_heard(const vc_clip *clip, int64_t frame, uint32_t *moves) {
     uint64_t base, mixed;
-    int64_t origin;
+    double heard;
     do {
         *moves = atomic_load(&clip->moves);
         base = atomic_load(&clip->base);
         mixed = atomic_load(&clip->position);
-        origin = atomic_load(&clip->origin);
+        heard = vc_heard_at(&clip->heard, frame, (double)mixed, (double)base);
     } while (*moves % 2 == 1 || *moves != atomic_load(&clip->moves));
-    int64_t heard = origin == INT64_MAX || frame < origin ? 0 : frame - origin;
-    heard = heard < (int64_t)mixed ? heard : (int64_t)mixed;
-    return (uint64_t)heard > base ? (uint64_t)heard : base;
+    return heard > (double)base ? (uint64_t)(heard + 1e-6) : base;
 }
 
-/* ---- IO thread: the gain --------------------------------------------------------------------- */
-
-/* Begins a new line of the gain at its present value. */
-static void ramp_to(vc_clip *clip, float target, uint32_t frames) {
-    float from = clip->target + clip->per_frame * (float)clip->ramp_left;
-    clip->target = target;
-    clip->per_frame = frames ? (from - target) / (float)frames : 0.0f;
-    clip->ramp_left = frames;
-}
+/* ---- IO thread: requests --------------------------------------------------------------------- */
 
 static bool has_begun(const vc_clip *clip) {
     return atomic_load_explicit(&clip->state, memory_order_relaxed) == VC_CLIP_PLAYING;
@@ -140,309 +170,264 @@ static bool has_begun(const vc_clip *clip) {
 
 static bool jump_asked(const vc_clip *clip) {
     return clip->mode != VC_CLIP_ENDS &&
-           atomic_load_explicit(&clip->asked, memory_order_acquire) != clip->jumped;
+           atomic_load_explicit(&clip->asked_jump, memory_order_acquire) != clip->jumped;
 }
 
 /* Whether the clip is faded out and waits for the end of a pause or a jump. */
 static bool is_faded_out(const vc_clip *clip) {
-    return clip->mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_ENDS && clip->ramp_left == 0;
+    return clip->mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_ENDS && clip->fade.left == 0;
 }
 
-static void obey_pan(vc_clip *clip, bool silent) {
-    uint64_t word = atomic_load_explicit(&clip->pan, memory_order_acquire);
-    if (word != clip->pan_word) {
-        clip->pan_word = word;
-        vc_glide_pan(&clip->left, &clip->right, vc_ramp_value(word), silent ? 0 : (uint32_t)word);
-    }
-}
-
-static void obey_gain_and_mode(vc_clip *clip) {
-    uint64_t gain = atomic_load_explicit(&clip->gain, memory_order_acquire);
-    uint64_t pause = atomic_load_explicit(&clip->pause, memory_order_acquire);
+/* Begins the fade that the newest requests need, if it has not begun yet. */
+static void obey_fades(vc_clip *clip) {
+    uint64_t pause = atomic_load_explicit(&clip->asked_pause, memory_order_acquire);
     vc_clip_mode mode = pause & PAUSE_BIT  ? VC_CLIP_PAUSES
                         : jump_asked(clip) ? VC_CLIP_JUMPS
                                            : VC_CLIP_SOUNDS;
-    if (mode == clip->mode && (mode != VC_CLIP_SOUNDS || gain == clip->gain_word)) {
+    if (mode == clip->mode) {
         return;
     }
     bool pauses = mode == VC_CLIP_PAUSES || clip->mode == VC_CLIP_PAUSES;
-    uint32_t frames = mode == clip->mode ? (uint32_t)gain
-                      : pauses           ? (uint32_t)pause
-                                         : clip->ramp_frames;
+    uint32_t frames = pauses ? (uint32_t)pause : clip->ramp_frames;
     if (mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_SOUNDS) {
-        frames = clip->ramp_left; /* the fade that has begun is the right one for both */
+        frames = clip->fade.left; /* the fade that has begun is the right one for both */
+    }
+    if (!has_begun(clip)) {
+        frames = mode == VC_CLIP_SOUNDS ? clip->options.fade_in_frames : 0;
     }
     clip->mode = mode;
-    clip->gain_word = gain;
-    ramp_to(clip, mode == VC_CLIP_SOUNDS ? vc_ramp_value(gain) : 0.0f,
-            has_begun(clip) ? frames : 0);
+    vc_glide_to(&clip->fade, mode == VC_CLIP_SOUNDS ? 1.0 : 0.0, frames);
 }
 
 /* Begins the ramps that the newest requests of the control thread need, if they have not begun yet.
  * While nothing is heard, a ramp ends at once: after a pause it would be heard. */
 static void obey(vc_clip *clip) {
-    if (clip->mode != VC_CLIP_ENDS) {
-        bool silent = !has_begun(clip) || is_faded_out(clip);
-        obey_gain_and_mode(clip);
-        obey_pan(clip, silent || is_faded_out(clip));
+    if (clip->mode == VC_CLIP_ENDS) {
+        return;
+    }
+    bool silent = !has_begun(clip) || is_faded_out(clip);
+    obey_fades(clip);
+    silent |= is_faded_out(clip);
+    uint64_t gain = atomic_load_explicit(&clip->asked_gain, memory_order_acquire);
+    uint64_t pan = atomic_load_explicit(&clip->asked_pan, memory_order_acquire);
+    double rate = atomic_load(&clip->asked_rate);
+    if (gain != clip->gain_word) {
+        clip->gain_word = gain;
+        vc_glide_to(&clip->gain, vc_ramp_value(gain), silent ? 0 : (uint32_t)gain);
+    }
+    if (pan != clip->pan_word) {
+        clip->pan_word = pan;
+        vc_glide_pan(&clip->left, &clip->right, vc_ramp_value(pan), silent ? 0 : (uint32_t)pan);
+    }
+    if (rate != clip->rate_word) {
+        clip->rate_word = rate;
+        vc_glide_to(&clip->rate, rate, silent ? 0 : atomic_load(&clip->rate_ramp));
     }
 }
 
 void vc_clip_fade_out(vc_clip *clip, uint32_t fade_frames) {
     obey(clip); /* a clip that was paused before its first frame is silent */
-    bool silent = clip->filling || (clip->mode != VC_CLIP_SOUNDS && clip->ramp_left == 0);
-    if (clip->mode == VC_CLIP_ENDS && fade_frames >= clip->ramp_left) {
+    bool silent = clip->filling || vc_glide_value(&clip->fade) == 0.0;
+    if (clip->mode == VC_CLIP_ENDS && fade_frames >= clip->fade.left) {
         return;
     }
     clip->mode = VC_CLIP_ENDS;
-    ramp_to(clip, 0.0f, silent ? 0 : fade_frames);
+    vc_glide_to(&clip->fade, 0.0, silent ? 0 : fade_frames);
 }
 
-static void mix_panned(vc_clip *clip, float *to, const float *from, uint32_t frames, float gain,
-                       float step) {
+/* ---- IO thread: gains ------------------------------------------------------------------------ */
+
+/* The number of frames, at most `frames`, in which no line of a glide ends. */
+static uint32_t until_change(const vc_clip *clip, uint32_t frames) {
+    const vc_glide *glides[] = {&clip->gain, &clip->left, &clip->right, &clip->fade, &clip->rate};
+    for (int i = 0; i < 5; i++) {
+        frames = glides[i]->left != 0 ? vc_smaller(frames, glides[i]->left) : frames;
+    }
+    return frames;
+}
+
+static void pass_glides(vc_clip *clip, uint32_t frames) {
+    vc_glide *glides[] = {&clip->gain, &clip->left, &clip->right, &clip->fade, &clip->rate};
+    for (int i = 0; i < 5; i++) {
+        glides[i]->left -= vc_smaller(glides[i]->left, frames);
+    }
+}
+
+/* By how much the position grows with each of the next frames, on average. */
+static double mean_rate(const vc_clip *clip, uint32_t frames) {
+    const vc_glide *rate = &clip->rate;
+    double change = rate->left != 0 ? -0.5 * rate->per_frame : 0.0;
+    return vc_glide_value(rate) + change * (double)(frames - 1);
+}
+
+static bool fades_out(const vc_clip *clip, uint32_t frames) {
+    const vc_clip_options *options = &clip->options;
+    double reached = (double)clip->now_at + clip->phase + mean_rate(clip, frames) * (double)frames;
+    return options->fade_out_frames > 0 &&
+           reached + (double)options->fade_out_frames > (double)options->end;
+}
+
+/* Adds frames with all gains, each of which may move. */
+static void mix_moving(vc_clip *clip, float *to, const float *from, uint32_t frames) {
     const uint32_t channels = clip->channels;
+    const bool fading_out = fades_out(clip, frames);
+    const double out = (double)clip->options.fade_out_frames, rate = mean_rate(clip, frames);
+    const double left = (double)clip->options.end - (double)clip->now_at - clip->phase;
+    vc_glide gain = clip->gain, fade = clip->fade, sides[2] = {clip->left, clip->right};
     for (uint32_t f = 0; f < frames; f++) {
-        float even = gain + step * (float)f;
-        float sides[2] = {even * (float)vc_glide_next(&clip->left),
-                          even * (float)vc_glide_next(&clip->right)};
+        double even = vc_glide_next(&gain) * vc_glide_next(&fade);
+        if (fading_out) {
+            even *= fmax(0.0, fmin(1.0, (left - rate * (double)f) / out));
+        }
+        double side[2] = {vc_glide_next(&sides[0]), vc_glide_next(&sides[1])};
         for (uint32_t c = 0; c < channels; c++) {
-            to[(size_t)f * channels + c] +=
-                from[(size_t)f * channels + c] * (c < 2 ? sides[c] : even);
+            double all = channels > 1 && c < 2 ? even * side[c] : even;
+            to[(size_t)f * channels + c] += from[(size_t)f * channels + c] * (float)all;
         }
     }
 }
 
-/* Adds `frames` frames of a clip to `to`, with the clip's gain. The ramp does not end inside. */
+/* Adds frames with the clip's gains. No line of a glide ends inside. */
 static void mix(vc_clip *clip, float *to, const float *from, uint32_t frames) {
-    float gain = clip->target + clip->per_frame * (float)clip->ramp_left;
-    float step = clip->ramp_left ? -clip->per_frame : 0.0f;
-    clip->ramp_left -= clip->ramp_left ? frames : 0;
-    if (clip->channels > 1 && ((clip->left.left | clip->right.left) != 0 ||
-                               clip->left.target != 1.0 || clip->right.target != 1.0)) {
-        mix_panned(clip, to, from, frames, gain, step);
-    } else {
-        vc_mix_add(to, from, frames, clip->channels, gain, step);
-    }
-}
-
-/* ---- IO thread: the source ------------------------------------------------------------------- */
-
-/* Frames of the ring before the destination of a jump that has not been made yet. The control
- * thread tells the destination before it writes the first frame from there. So call this after the
- * peek. */
-static uint64_t until_mark(const vc_clip *clip) {
-    const vc_destination *to = &clip->destination;
-    uint32_t number = atomic_load(&to->number);
-    if (number == 0 || number == clip->jumped || atomic_load(&to->frame) == VC_CLIP_NO_FRAME) {
-        return UINT64_MAX;
-    }
-    uint64_t mark = atomic_load(&to->mark), read = vc_ring_total_read(clip->ring);
-    return mark > read ? mark - read : 0;
-}
-
-/* Finds the next contiguous source frames, at most `frames`. Returns 0 at the end. `starved` is set
- * if a ring is empty but has not ended. */
-static uint32_t next_source(vc_clip *clip, uint32_t frames, const float **source, bool *starved) {
-    *starved = false;
-    if (clip->ring != NULL) {
-        vc_slices slices;
-        /* The end is checked before the peek, so that frames written just before the end are not
-         * missed. */
-        bool finished = vc_ring_finished(clip->ring);
-        vc_ring_peek(clip->ring, frames, &slices);
-        *source = slices.first;
-        *starved = slices.first_frames == 0 && !finished;
-        uint64_t most = until_mark(clip);
-        return slices.first_frames < most ? slices.first_frames : (uint32_t)most;
-    }
-    if (clip->cursor == clip->frames) {
-        if (clip->loops == 1 || clip->frames == 0) {
-            return 0;
-        }
-        clip->loops -= clip->loops != 0;
-        clip->cursor = 0;
-    }
-    uint64_t left = clip->frames - clip->cursor;
-    *source = clip->data + clip->cursor * clip->channels;
-    return left < frames ? (uint32_t)left : frames;
-}
-
-static bool has_frames(const void *clip) {
-    vc_ring *ring = ((const vc_clip *)clip)->ring;
-    return vc_ring_readable(ring) > 0 || vc_ring_finished(ring);
-}
-
-static bool is_filled(const void *argument) {
-    const vc_clip *clip = argument;
-    return vc_ring_ended(clip->ring) || vc_ring_readable(clip->ring) >= clip->prefill_frames;
-}
-
-static bool knows_destination(const void *argument) {
-    const vc_clip *clip = argument;
-    return atomic_load(&clip->destination.number) == atomic_load(&clip->asked);
-}
-
-/* Waits until `ready` if the device's clock is not real. Returns whether it is. */
-static bool wait_until(const vc_clip *clip, bool (*ready)(const void *clip)) VC_REALTIME {
-    bool arrived = false;
-    VC_UNPROVEN /* the call waits, but only if the device's clock is not real */
-        arrived = clip->wait != NULL && clip->wait(ready, clip);
-    VC_PROVEN_AGAIN
-    return arrived;
-}
-
-static bool is_known(const vc_clip *clip, bool (*ready)(const void *clip)) VC_REALTIME {
-    bool known = false;
-    VC_UNPROVEN /* the three functions above only load atomic fields */
-        known = ready(clip);
-    VC_PROVEN_AGAIN
-    return known || wait_until(clip, ready);
-}
-
-static bool at_end(const vc_clip *clip) {
-    if (clip->mode == VC_CLIP_ENDS && clip->ramp_left == 0) {
-        return true;
-    }
-    if (jump_asked(clip)) {
-        return false;
-    }
-    if (clip->ring != NULL) {
-        return vc_ring_finished(clip->ring);
-    }
-    return clip->cursor == clip->frames && (clip->loops == 1 || clip->frames == 0);
-}
-
-/* Moves the clip of a memory to a frame that is counted over all loops. */
-static void set_cursor(vc_clip *clip, uint64_t frame) {
-    uint64_t pass = clip->frames ? frame / clip->frames : 0;
-    if (clip->all_loops != 0 && pass >= clip->all_loops) {
-        clip->loops = 1;
-        clip->cursor = clip->frames;
+    bool even = clip->channels == 1 || ((clip->left.left | clip->right.left) == 0 &&
+                                        clip->left.target == 1.0 && clip->right.target == 1.0);
+    if (!even || (clip->gain.left != 0 && clip->fade.left != 0) || fades_out(clip, frames)) {
+        mix_moving(clip, to, from, frames);
         return;
     }
-    clip->loops = clip->all_loops ? clip->all_loops - pass : 0;
-    clip->cursor = clip->frames ? frame % clip->frames : 0;
+    double gain = vc_glide_value(&clip->gain), fade = vc_glide_value(&clip->fade);
+    double step = clip->gain.left != 0   ? -clip->gain.per_frame * fade
+                  : clip->fade.left != 0 ? -clip->fade.per_frame * gain
+                                         : 0.0;
+    vc_mix_add(to, from, frames, clip->channels, (float)(gain * fade), (float)step);
 }
 
-static void skip_to_mark(vc_ring *ring, uint64_t mark) {
-    vc_slices old;
-    uint64_t read = vc_ring_total_read(ring);
-    while (read < mark) {
-        uint64_t left = mark - read;
-        uint32_t most = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
-        uint32_t dropped = vc_ring_peek(ring, most, &old);
-        vc_ring_release(ring, dropped);
-        read += dropped;
-    }
-}
+/* ---- IO thread: playing ---------------------------------------------------------------------- */
 
-/* Makes the jump that was requested if its destination is known. */
-static bool jump(vc_clip *clip) {
-    if (!is_known(clip, knows_destination)) {
-        return false;
+static bool at_end(const vc_clip *clip) {
+    if (clip->mode == VC_CLIP_ENDS && clip->fade.left == 0) {
+        return true;
     }
-    uint32_t number = atomic_load(&clip->destination.number);
-    uint64_t frame = atomic_load(&clip->destination.frame);
-    uint64_t mark = atomic_load(&clip->destination.mark);
-    if (number == 0 || number != atomic_load(&clip->destination.number)) {
-        return false; /* a newer jump was requested meanwhile */
-    }
-    clip->jumped = number;
-    if (frame != VC_CLIP_NO_FRAME) {
-        if (clip->ring != NULL) {
-            skip_to_mark(clip->ring, mark);
-            clip->filling = clip->prefill_frames > 0;
-        } else {
-            set_cursor(clip, frame);
-        }
-        atomic_fetch_add(&clip->moves, 1);
-        atomic_store(&clip->base, frame);
-        atomic_store(&clip->position, frame);
-        atomic_store(&clip->origin, INT64_MAX);
-        atomic_fetch_add(&clip->moves, 1);
-    }
-    obey(clip);
-    return true;
-}
-
-/* Counts `frames` frames that are mixed from the mixer's frame `frame` on. */
-static void count_played(vc_clip *clip, int64_t frame, uint32_t frames) {
-    uint64_t position = atomic_load_explicit(&clip->position, memory_order_relaxed);
-    if (!has_begun(clip)) {
-        atomic_store_explicit(&clip->started_at, frame, memory_order_relaxed);
-        atomic_store_explicit(&clip->state, VC_CLIP_PLAYING, memory_order_release);
-    }
-    atomic_store_explicit(&clip->origin, frame - (int64_t)position, memory_order_release);
-    atomic_store_explicit(&clip->position, position + frames, memory_order_release);
+    return !jump_asked(clip) && vc_clip_is_empty(clip);
 }
 
 /* Whether the clip has nothing to play at this moment, because it is paused, or because frames at
  * the destination of a jump or at the beginning have not been read yet. */
 static bool is_silent(vc_clip *clip) {
     if (is_faded_out(clip)) {
-        bool moved = jump_asked(clip) && jump(clip);
+        bool moved = jump_asked(clip) && vc_clip_jump_if_known(clip);
+        if (moved) {
+            obey(clip);
+        }
         if (!moved || clip->mode == VC_CLIP_PAUSES) {
             return true;
         }
     }
     if (clip->filling && clip->mode != VC_CLIP_ENDS) {
-        clip->filling = !is_known(clip, is_filled);
+        clip->filling = !vc_clip_is_filled(clip);
     }
     return clip->filling && clip->mode != VC_CLIP_ENDS;
 }
 
+static int64_t ns_of(const vc_span *at, uint32_t offset) {
+    return at->first_ns + (offset > 0 ? (int64_t)(at->ns_per_frame * (double)offset + 0.5) : 0);
+}
+
+/* Notes where the next `frames` frames are heard, before they are passed. */
+static void note_played(vc_clip *clip, const vc_span *at, uint32_t offset, uint32_t frames) {
+    int64_t frame = at->first_frame + offset;
+    if (!has_begun(clip)) {
+        atomic_store(&clip->started_at, frame);
+        atomic_store(&clip->started_ns, ns_of(at, offset));
+        atomic_store_explicit(&clip->state, VC_CLIP_PLAYING, memory_order_release);
+    }
+    vc_heard_note(&clip->heard, frame, (double)clip->now_at + clip->phase, mean_rate(clip, frames),
+                  1e-3);
+}
+
+/* Counts a time in which a clip whose time has come waits for the first frames of its file. */
+static void note_late(vc_clip *clip, const vc_span *at, uint32_t frames) {
+    if (clip->options.when != VC_WHEN_NEXT && clip->filling && !has_begun(clip)) {
+        atomic_fetch_add(&clip->late_ns, (int64_t)(at->ns_per_frame * (double)frames + 0.5));
+    }
+}
+
 /* Plays from frame `offset` of the block on. Returns the frame of the block after the last one. */
-static uint32_t play(vc_clip *clip, vc_block *block, uint32_t offset, int64_t now) {
+static uint32_t play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t offset) {
     while (offset < block->frames && !at_end(clip)) {
         if (is_silent(clip)) {
+            note_late(clip, at, block->frames - offset);
             return block->frames;
         }
-        uint32_t wanted = block->frames - offset;
-        if (clip->ramp_left > 0 && clip->ramp_left < wanted) {
-            wanted = clip->ramp_left;
-        }
+        uint32_t wanted = until_change(clip, block->frames - offset);
         const float *source = NULL;
         bool starved = false;
-        uint32_t got = next_source(clip, wanted, &source, &starved);
+        uint32_t got = vc_clip_take(clip, wanted, &source, &starved);
         if (got == 0 && jump_asked(clip)) { /* no frames are left for the fade */
             obey(clip);
-            clip->ramp_left = 0;
+            clip->fade.left = 0;
             continue;
         }
-        if (starved && clip->waits_when_starved && wait_until(clip, has_frames)) {
-            continue;
-        }
-        if (starved) {
-            atomic_fetch_add_explicit(&clip->starved, wanted, memory_order_relaxed);
-            clip->ramp_left -= clip->ramp_left ? wanted : 0; /* otherwise a stop would not end */
-            offset += wanted;
+        if (got == 0 && starved) {
+            if (!vc_clip_wait_for_frames(clip)) {
+                atomic_fetch_add_explicit(&clip->starved, wanted, memory_order_relaxed);
+                pass_glides(clip, wanted); /* otherwise a stop would not end */
+                offset += wanted;
+            }
             continue;
         }
         if (got == 0) {
             continue; /* the ring has ended since the peek, and at_end finds out */
         }
         mix(clip, block->output.data + (size_t)offset * clip->channels, source, got);
-        if (clip->ring != NULL) {
-            vc_ring_release(clip->ring, got);
-        } else {
-            clip->cursor += got;
-        }
-        count_played(clip, now + offset, got);
+        note_played(clip, at, offset, got);
+        vc_clip_pass(clip, source, got);
+        pass_glides(clip, got);
+        atomic_store_explicit(&clip->position, clip->now_at, memory_order_release);
         offset += got;
     }
     return offset;
 }
 
-bool vc_clip_play(vc_clip *clip, vc_block *block, int64_t now, uint32_t *end) {
+/* Finds the frame of the block at which the clip begins, and how late that is, ns. Returns false if
+ * it begins in a later block. */
+static bool is_due(const vc_clip *clip, const vc_span *at, uint32_t *offset, double *late_ns) {
+    const int64_t time = clip->options.at;
+    double ahead = 0.0; /* in frames; exact, because a time line has less than 2^53 frames */
+    *late_ns = 0.0;
+    if (clip->options.when == VC_WHEN_FRAME) {
+        ahead = (double)time - (double)at->first_frame;
+        *late_ns = ahead < 0.0 ? -ahead * at->ns_per_frame : 0.0;
+    } else if (clip->options.when == VC_WHEN_HOST) {
+        double ahead_ns = (double)(time - at->first_ns);
+        ahead = floor(ahead_ns / at->ns_per_frame + 0.5);
+        *late_ns = ahead < 0.0 ? -ahead_ns : 0.0;
+    }
+    *offset = ahead > 0.0 ? (uint32_t)fmin(ahead, (double)at->frames) : 0;
+    return *offset < at->frames;
+}
+
+bool vc_clip_play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t *end) {
     obey(clip);
-    /* VC_CLIP_NOW is the smallest number, so `wait` is 0 for it. */
-    int64_t wait = clip->start_frame > now ? clip->start_frame - now : 0;
-    if (clip->mode == VC_CLIP_ENDS && (clip->ramp_left == 0 || wait > 0)) {
+    if (clip->mode == VC_CLIP_ENDS && clip->fade.left == 0) {
         return true;
     }
-    if (wait >= (int64_t)block->frames) {
-        return false;
+    uint32_t offset = 0;
+    if (!clip->due) {
+        double late_ns;
+        clip->due = is_due(clip, at, &offset, &late_ns);
+        if (clip->mode == VC_CLIP_ENDS && offset > 0) {
+            return true;
+        }
+        if (!clip->due) {
+            return false;
+        }
+        atomic_store(&clip->late_ns, (int64_t)fmin(late_ns, VC_LATEST_NS));
+        clip->skipped = clip->options.skips_late && late_ns >= VC_SKIPPED_NS;
+        if (clip->skipped) {
+            return true;
+        }
     }
-    *end = play(clip, block, (uint32_t)wait, now);
+    *end = play(clip, block, at, offset);
     return at_end(clip);
 }

@@ -1,14 +1,16 @@
-/* The clip's structure, shared only by clip.c (the clips) and mixer.c (the mixer that plays them).
- */
+/* The clip's structure, shared only by clip.c (the clips), clip_source.c (their frames) and mixer.c
+ * (the mixer that plays them). */
 #ifndef VOICECOIL_CLIP_H
 #define VOICECOIL_CLIP_H
 
+#include "between.h"
 #include "glide.h"
+#include "heard.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
 
-/* What a clip does when its gain has reached the target. A pause and a jump end with silence. */
+/* What a clip does when its fade has reached the target. All but VC_CLIP_SOUNDS end in silence. */
 typedef enum vc_clip_mode {
     VC_CLIP_SOUNDS = 0,
     VC_CLIP_PAUSES = 1,
@@ -24,51 +26,95 @@ typedef struct vc_destination {
     _Atomic uint64_t mark;  /* of a ring: frames written before the destination */
 } vc_destination;
 
+/* Source frames that the interpolation holds: enough for 5 frames at rate 100. */
+enum { VC_CLIP_WINDOW = 512 };
+
 struct vc_clip {
     const float *data; /* NULL: the clip plays `ring` */
     vc_ring *ring;
-    uint64_t frames;    /* length of one loop */
-    uint64_t all_loops; /* 0: for ever */
+    uint64_t frames; /* of the data */
     uint32_t channels;
     uint32_t prefill_frames; /* the ring must have so many frames before the clip begins */
-    uint32_t ramp_frames;    /* duration of a change of the gain, and of each fade of a jump */
-    int64_t start_frame;
+    uint32_t ramp_frames;    /* duration of each fade of a jump */
+    vc_clip_options options;
     vc_wait_fn wait; /* NULL: the mixer does not wait for frames */
     bool waits_when_starved;
     /* Only for the IO thread. */
-    uint64_t cursor; /* frames into the current loop */
-    uint64_t loops;  /* loops left; 0: for ever */
+    uint64_t cursor; /* the next frame of the data */
+    uint64_t loops;  /* passes through the loop that are left; 0: for ever; 1: no way back */
+    uint64_t now_at; /* the next frame, counted over all passes */
+    double phase;    /* the position behind that frame; 1 and more only at the end */
+    /* The frame before the next one, and frames that were read ahead for the interpolation. */
+    float *window;
+    uint32_t filled; /* 1 or more */
+    float *made;     /* VC_PATH_FRAMES frames that were interpolated */
+    vc_path path;    /* of the frames that were taken last */
+    bool due;        /* its time has come */
+    bool skipped;    /* it was too late */
     vc_clip_mode mode;
-    float target;         /* the gain at the end of the ramp */
-    float per_frame;      /* by how much the gain falls in each frame of the ramp */
-    uint32_t ramp_left;   /* frames of the ramp that are left */
-    vc_glide left, right; /* the gains of the first two channels, from the pan */
-    uint64_t gain_word;   /* the newest one that was obeyed */
-    uint64_t pan_word;    /* the same */
-    bool filling;         /* the clip waits until the ring has prefill_frames */
-    uint32_t jumped;      /* number of the newest jump that was made or given up */
+    vc_glide gain, left, right, fade, rate;
+    uint64_t gain_word, pan_word; /* the newest ones that were obeyed */
+    double rate_word;
+    bool filling;    /* the clip waits until the ring has prefill_frames */
+    uint32_t jumped; /* number of the newest jump that was made or given up */
     /* Requests of the control thread. Only the newest one counts. */
-    _Atomic uint64_t gain;  /* bits 32 to 63: the float; bits 0 to 31: frames of the ramp */
-    _Atomic uint64_t pan;   /* the same */
-    _Atomic uint64_t pause; /* bit 32: pause; bits 0 to 31: frames of the fade */
-    _Atomic uint32_t asked; /* number of the newest jump that was requested */
+    _Atomic uint64_t asked_gain; /* bits 32 to 63: the float; bits 0 to 31: frames of the ramp */
+    _Atomic uint64_t asked_pan;  /* the same */
+    _Atomic double asked_rate;
+    _Atomic uint32_t rate_ramp;
+    _Atomic uint64_t asked_pause; /* bit 32: pause; bits 0 to 31: frames of the fade */
+    _Atomic uint32_t asked_jump;  /* number of the newest jump that was requested */
     vc_destination destination;
     /* For all threads. */
     _Atomic int state;
     _Atomic uint64_t position;
     _Atomic uint64_t starved;
     _Atomic int64_t started_at;
-    /* Jumps, times two. It is odd while a jump changes `position`, `base` and `origin`. */
+    _Atomic int64_t started_ns;
+    _Atomic int64_t late_ns;
+    /* Jumps, times two. It is odd while a jump changes `position`, `base` and `heard`. */
     _Atomic uint32_t moves;
-    _Atomic uint64_t base;  /* destination of the newest jump */
-    _Atomic int64_t origin; /* the mixer's frame minus the clip's frame that was mixed there */
+    _Atomic uint64_t base; /* the first frame, or the destination of the newest jump */
+    vc_heard heard;        /* its times are frames of the mixer */
 };
+
+/* Where a block is in time. */
+typedef struct vc_span {
+    int64_t first_frame; /* of the mixer */
+    int64_t first_ns;    /* host time at which the first frame is at the connector */
+    double ns_per_frame;
+    uint32_t frames;
+} vc_span;
+
+/* ---- clip.c ---- */
 
 /* Begins the fade that ends the clip, at the clip's current level. A second call can make the fade
  * shorter, but not longer. [IO] */
 void vc_clip_fade_out(vc_clip *clip, uint32_t fade_frames) VC_REALTIME;
-/* Adds the clip to a block that begins at the mixer's frame `now`. `end` gets the frame of the
- * block after the clip's last one. Returns whether the clip has ended. [IO] */
-bool vc_clip_play(vc_clip *clip, vc_block *block, int64_t now, uint32_t *end) VC_REALTIME;
+/* Adds the clip to a block. `end` gets the frame of the block after the clip's last one. Returns
+ * whether the clip has ended. [IO] */
+bool vc_clip_play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t *end) VC_REALTIME;
+
+/* ---- clip_source.c ---- */
+
+/* Makes the window of a clip. Returns false if memory is exhausted. [control] */
+bool vc_clip_new_window(vc_clip *clip);
+/* Makes up to `frames` frames at the clip's rate, of which no line of a glide may end before the
+ * last. Returns their number. `starved` is set if a ring is empty but has not ended. [IO] */
+uint32_t vc_clip_take(vc_clip *clip, uint32_t frames, const float **from,
+                      bool *starved) VC_REALTIME;
+/* Takes the clip past the frames that were taken. [IO] */
+void vc_clip_pass(vc_clip *clip, const float *from, uint32_t frames) VC_REALTIME;
+/* Whether no frame is left. [IO] */
+bool vc_clip_is_empty(const vc_clip *clip) VC_REALTIME;
+/* Whether the ring has the first frames; waits for them if the device's clock is not real. [IO] */
+bool vc_clip_is_filled(const vc_clip *clip) VC_REALTIME;
+/* Waits for frames of the ring if the device's clock is not real. Returns whether there are any.
+ * [IO] */
+bool vc_clip_wait_for_frames(const vc_clip *clip) VC_REALTIME;
+/* Makes the jump that was requested if its destination is known. [IO] */
+bool vc_clip_jump_if_known(vc_clip *clip) VC_REALTIME;
+/* Goes to a frame that is counted over all passes. [IO] */
+void vc_clip_set_cursor(vc_clip *clip, uint64_t frame) VC_REALTIME;
 
 #endif

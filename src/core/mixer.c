@@ -29,6 +29,7 @@ struct vc_mixer {
     vc_clip **playing; /* only for the IO thread */
     uint32_t count;
     _Atomic uint64_t frames;
+    _Atomic int64_t next_ns;
 };
 
 /* ---- control --------------------------------------------------------------------------------- */
@@ -94,6 +95,8 @@ uint64_t vc_mixer_frames(const vc_mixer *mixer) {
     return atomic_load_explicit(&mixer->frames, memory_order_acquire);
 }
 
+int64_t vc_mixer_next_ns(const vc_mixer *mixer) { return atomic_load(&mixer->next_ns); }
+
 /* ---- IO thread ------------------------------------------------------------------------------- */
 
 static void take_commands(vc_mixer *mixer) {
@@ -114,23 +117,31 @@ static void take_commands(vc_mixer *mixer) {
 
 int32_t vc_mixer_process(vc_block *block, void *user) {
     vc_mixer *mixer = user;
-    int64_t now = (int64_t)atomic_load_explicit(&mixer->frames, memory_order_relaxed);
+    const bool has_time = (block->output_time.valid & VC_TIME_HOST) != 0;
+    const vc_span at = {
+        .first_frame = (int64_t)atomic_load_explicit(&mixer->frames, memory_order_relaxed),
+        .first_ns = has_time ? block->output_time.host_ns : vc_clock_ns(),
+        .ns_per_frame = block->samplerate_hz > 0.0 ? 1e9 / block->samplerate_hz : 0.0,
+        .frames = block->frames};
     uint32_t last = 0;
     take_commands(mixer);
     for (uint32_t i = 0; i < mixer->count;) {
         vc_clip *clip = mixer->playing[i];
         uint32_t end = 0;
-        bool done = vc_clip_play(clip, block, now, &end);
+        bool done = vc_clip_play(clip, block, &at, &end);
         last = end > last ? end : last;
         if (done) {
-            atomic_store_explicit(&clip->state, VC_CLIP_DONE, memory_order_release);
+            atomic_store_explicit(&clip->state, clip->skipped ? VC_CLIP_LATE : VC_CLIP_DONE,
+                                  memory_order_release);
             vc_queue_push(mixer->results, &clip); /* the queue has room for all clips */
             mixer->playing[i] = mixer->playing[--mixer->count];
         } else {
             i++;
         }
     }
-    atomic_store_explicit(&mixer->frames, (uint64_t)now + block->frames, memory_order_release);
+    atomic_store(&mixer->next_ns, at.first_ns + (int64_t)(at.ns_per_frame * block->frames + 0.5));
+    atomic_store_explicit(&mixer->frames, (uint64_t)at.first_frame + block->frames,
+                          memory_order_release);
     bool over = mixer->end_when_empty && mixer->count == 0;
     /* While clips are left, all frames are content, also the silence before a scheduled clip. */
     block->valid_frames = mixer->count > 0 ? block->frames : last;

@@ -23,9 +23,6 @@
 /* Commands that are taken in one block, so that many new voices do not make one block late. */
 enum { COMMANDS_PER_BLOCK = 1024 };
 
-/* A voice that is later is said to be this late, because an int64_t holds no more. */
-#define LATEST_NS 9e18
-
 typedef struct vc_voice_command {
     vc_voice *voice;
     bool stops;
@@ -325,7 +322,7 @@ static void begin_due(vc_voices *voices, const vc_place *place) {
     int64_t end_ns = vc_place_ns(place, place->frames) - (int64_t)half;
     while ((voice = take_due(voices, &voices->by_frame, end, place->ns_per_frame)) != NULL) {
         int64_t ahead = voice->at - place->first_frame;
-        int64_t late_ns = (int64_t)fmin((double)-ahead * place->ns_per_frame, LATEST_NS);
+        int64_t late_ns = (int64_t)fmin((double)-ahead * place->ns_per_frame, VC_LATEST_NS);
         begin(voices, voice, place, ahead > 0 ? (uint32_t)ahead : 0, late_ns);
     }
     while ((voice = take_due(voices, &voices->by_host, end_ns, place->ns_per_frame)) != NULL) {

@@ -6,6 +6,7 @@
 
 #include "native.h"
 #include "user_code.h"
+#include "when.h"
 
 #include <stdbool.h>
 
@@ -23,12 +24,6 @@ typedef enum vc_voice_state {
     VC_VOICE_LATE = 3    /* its time had passed, so it was not played, and was returned */
 } vc_voice_state;
 
-typedef enum vc_voice_when {
-    VC_WHEN_NEXT = 0,  /* with the next block */
-    VC_WHEN_FRAME = 1, /* `at` is a frame on the time line of the voices */
-    VC_WHEN_HOST = 2   /* `at` is a host time, ns, at which the first frame is at the connector */
-} vc_voice_when;
-
 typedef struct vc_voice_config {
     const float *data; /* interleaved frames */
     uint64_t frames;   /* below 2^48 */
@@ -41,15 +36,12 @@ typedef struct vc_voice_config {
     uint32_t fade_in_frames;
     uint32_t fade_out_frames; /* at the natural end, in frames of the clip */
     uint32_t ramp_frames;     /* each of the two fades of a jump */
-    vc_voice_when when;
+    vc_when when;
     int64_t at;
     bool skips_late;         /* the voice is not played if it is late by VC_SKIPPED_NS or more */
     float gain, left, right; /* `left` and `right` apply to the first two channels */
     double rate;             /* frames of the clip for each frame of the device, above 0 */
 } vc_voice_config;
-
-/* Less is the jitter of the clock, or passes between a call of the program and the next block. */
-enum { VC_SKIPPED_NS = 1000000 };
 
 /* Returns NULL if memory is exhausted. [control] */
 vc_voice *vc_voice_new(const vc_voice_config *config);

@@ -56,7 +56,6 @@ from voicecoil.live.player import Player as Player
 from voicecoil.live.recorded_block import RecordedBlock as RecordedBlock
 from voicecoil.live.recorded_block import RecordedTime as RecordedTime
 from voicecoil.live.recorder import Recorder as Recorder
-from voicecoil.live.sound import Sound as Sound
 from voicecoil.sounds.control import stop_all as stop_all
 from voicecoil.sounds.play import play as play
 from voicecoil.sounds.playback import Playback as Playback
@@ -67,6 +66,7 @@ from voicecoil.sounds.record import record as record
 from voicecoil.sounds.record_writer import Loss as Loss
 from voicecoil.sounds.render import Clip as Clip
 from voicecoil.sounds.render import render as render
+from voicecoil.sounds.sound import Sound as Sound
 from voicecoil.statistics import Statistics as Statistics
 from voicecoil.streams.priority import ThreadPriority as ThreadPriority
 from voicecoil.streams.settings import Setting as Setting

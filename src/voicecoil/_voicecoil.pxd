@@ -216,8 +216,25 @@ cdef extern from "voicecoil.h" nogil:
         uint64_t frames
         uint32_t cause
 
+    ctypedef enum vc_when:
+        pass
+
     ctypedef struct vc_clip:
         pass
+
+    ctypedef struct vc_clip_options:
+        vc_when when
+        int64_t at
+        c_bool skips_late
+        uint64_t loop_begin
+        uint64_t loop_end
+        uint64_t loops
+        uint64_t start
+        uint32_t fade_in_frames
+        uint32_t fade_out_frames
+        uint64_t end
+        float pan
+        double rate
 
     ctypedef struct vc_mixer:
         pass
@@ -229,8 +246,10 @@ cdef extern from "voicecoil.h" nogil:
     void vc_clip_wait_with(vc_clip *clip, vc_wait_fn wait, c_bool when_starved)
     void vc_clip_prefill(vc_clip *clip, uint32_t frames)
     void vc_clip_ramp(vc_clip *clip, uint32_t frames)
+    void vc_clip_set_options(vc_clip *clip, const vc_clip_options *options)
     void vc_clip_set_gain(vc_clip *clip, float gain, uint32_t ramp_frames)
     void vc_clip_set_pan(vc_clip *clip, float pan, uint32_t ramp_frames)
+    void vc_clip_set_rate(vc_clip *clip, double rate, uint32_t ramp_frames)
     void vc_clip_set_pause(vc_clip *clip, c_bool pause, uint32_t fade_frames)
     uint32_t vc_clip_ask_jump(vc_clip *clip)
     void vc_clip_jump(vc_clip *clip, uint32_t number, uint64_t frame, uint64_t mark)
@@ -240,6 +259,9 @@ cdef extern from "voicecoil.h" nogil:
     int vc_clip_get_state(const vc_clip *clip)
     uint64_t vc_clip_position(const vc_clip *clip)
     uint64_t vc_clip_starved_frames(const vc_clip *clip)
+    int64_t vc_clip_started_at(const vc_clip *clip)
+    int64_t vc_clip_started_ns(const vc_clip *clip)
+    int64_t vc_clip_late_ns(const vc_clip *clip)
     vc_mixer *vc_mixer_new(uint32_t channels, uint32_t capacity, bint end_when_empty)
     void vc_mixer_free(vc_mixer *mixer)
     bint vc_mixer_add(vc_mixer *mixer, vc_clip *clip)
@@ -247,6 +269,7 @@ cdef extern from "voicecoil.h" nogil:
     vc_clip *vc_mixer_collect(vc_mixer *mixer)
     uint32_t vc_mixer_alive(const vc_mixer *mixer)
     uint64_t vc_mixer_frames(const vc_mixer *mixer)
+    int64_t vc_mixer_next_ns(const vc_mixer *mixer)
     int32_t vc_mixer_process(vc_block *block, void *user) noexcept
 
     ctypedef struct vc_recorder:
@@ -304,9 +327,6 @@ cdef extern from "voicecoil.h" nogil:
     ctypedef struct vc_voices:
         pass
 
-    ctypedef enum vc_voice_when:
-        pass
-
     ctypedef struct vc_voice_config:
         const float *data
         uint64_t frames
@@ -319,7 +339,7 @@ cdef extern from "voicecoil.h" nogil:
         uint32_t fade_in_frames
         uint32_t fade_out_frames
         uint32_t ramp_frames
-        vc_voice_when when
+        vc_when when
         int64_t at
         c_bool skips_late
         float gain

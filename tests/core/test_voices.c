@@ -404,7 +404,7 @@ static void voices_are_added_changed_stopped_and_freed_while_they_play(void) {
             }
         } else if (round < ROUNDS) {
             vc_voice_config config = config_of(&rig);
-            config.when = (vc_voice_when)(round % 2);
+            config.when = (vc_when)(round % 2);
             config.group = round % 3 == 0 ? group : 0;
             config.at = (int64_t)vc_voices_frames(rig.voices) + round % 50;
             config.loops = round % 2;

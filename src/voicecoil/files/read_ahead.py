@@ -55,15 +55,20 @@ class Reader:
         The source's sample rate, Hz.
     seekable : bool
         True: the source is kept open until the playback ends, because the program may go back.
+    start : int or None
+        The frame with which the sound begins. None: where the source is.
     """
 
-    def __init__(self, source: Source, samplerate: float, seekable: bool) -> None:
+    def __init__(
+        self, source: Source, samplerate: float, seekable: bool, start: int | None = None
+    ) -> None:
         self.ring = _core.Ring(int(AHEAD_S * samplerate), source.channels)
         self.prefill_frames = int(PREFILL_S * samplerate)
         self.nonfinite_samples = 0
         self.error = UnseenError(f"playing {getattr(source, 'path', None) or 'a source'!r}")
         self.seekable = seekable
         self._source = source
+        self._start = start
         self._ended = Flag()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         # The newest seek that was asked for: the frame, and the number of the clip's jump.
@@ -159,12 +164,23 @@ class Reader:
             self.ring.write(block)
         return True
 
+    def _begins(self) -> bool:
+        """Go to the first frame. Returns False if the source fails; its error is kept."""
+        start, self._start = self._start, None
+        if start is not None and not self._seeks:
+            try:
+                self._source.seek(start)
+            except Exception as error:
+                self.error.set(error)
+                return False
+        return True
+
     def _run(self) -> None:
         try:
             while not self._ended.is_set() and not self._is_in_child() and self._wanted():
                 self._go_where_asked()
                 if self._more:
-                    self._more = self._read(self.ring.capacity)
+                    self._more = self._begins() and self._read(self.ring.capacity)
                 if not self._more:
                     self.ring.end()
                     if not self.seekable:

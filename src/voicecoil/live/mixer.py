@@ -13,7 +13,6 @@ from voicecoil.arguments import (
     check_gain,
     check_latency,
     check_timeout,
-    shown,
 )
 from voicecoil.callbacks.native import as_native
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
@@ -23,11 +22,12 @@ from voicecoil.live.mixer_effect import PythonMixing
 from voicecoil.live.mixer_facts import MixerFacts
 from voicecoil.live.mixer_group import MixerGroup
 from voicecoil.live.mixer_home import MixerHome
-from voicecoil.live.mixer_request import OnLate, VoiceRequest
+from voicecoil.live.mixer_request import VoiceRequest
 from voicecoil.live.mixer_voice import MixerVoice
 from voicecoil.live.output_life import FirstStart, OutputLife
-from voicecoil.live.sound import Sound, prepared
 from voicecoil.sounds.gain import RAMP_S
+from voicecoil.sounds.play_request import OnLate
+from voicecoil.sounds.sound import Sound
 from voicecoil.streams.lead import LatencyMode
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.on_end import OnEnd
@@ -255,7 +255,6 @@ class Mixer(OutputLife, MixerFacts):
         home.refuse_trouble()
         ready = self._sound_of(sound, samplerate)
         request = VoiceRequest.of(
-            ready.frames,
             at_frame=at_frame,
             at_ns=at_ns,
             in_s=in_s,
@@ -269,9 +268,9 @@ class Mixer(OutputLife, MixerFacts):
             fade_in_s=fade_in_s,
             fade_out_s=fade_out_s,
             on_late=on_late,
-        )
+        ).within(ready.frames)
         number = self._number_of(group)
-        data = prepared(ready, home.samplerate, home.channels)
+        data = ready._for_mixer(home.samplerate, home.channels)
         scale = home.samplerate / ready.samplerate
         voice = request.voice(data, scale, home.samplerate, number, home.moment(request))
         home.add(voice)
@@ -311,7 +310,7 @@ class Mixer(OutputLife, MixerFacts):
         """
         self._home.refuse_closed()
         ready = self._sound_of(sound, samplerate)
-        prepared(ready, self._home.samplerate, self._home.channels)
+        ready._for_mixer(self._home.samplerate, self._home.channels)
         return ready
 
     def _sound_of(self, sound: Any, samplerate: Any) -> Sound:
@@ -319,11 +318,7 @@ class Mixer(OutputLife, MixerFacts):
             is_array = hasattr(sound, "dtype")
             own = self._home.samplerate if is_array and samplerate is None else samplerate
             return Sound(sound, own)
-        if samplerate not in (None, sound.samplerate):
-            raise ArgumentError(
-                f"samplerate is {shown(samplerate)} and the sound has {sound.samplerate:g}; "
-                "leave it out"
-            )
+        sound.array(samplerate)  # refuses another rate
         return sound
 
     def _number_of(self, group: Any) -> int:

@@ -7,23 +7,17 @@ from typing import Any
 
 from voicecoil import _core
 from voicecoil.arguments import check_fade, check_seconds
-from voicecoil.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    StreamClosedError,
-    StreamStateError,
-    TimePassedError,
-)
+from voicecoil.errors import ArgumentTypeError, StreamClosedError, StreamStateError
 from voicecoil.live.mixer_effect import PythonEffect
-from voicecoil.live.mixer_request import MAX_RAMP_FRAMES, VoiceRequest
+from voicecoil.live.mixer_request import VoiceRequest
 from voicecoil.live.output_life import FirstStart
+from voicecoil.sounds.moment import Moments
+from voicecoil.sounds.play_request import ramp_frames
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import OutputStream
 from voicecoil.wording import with_article
 
 __all__ = ["MixerHome"]
-
-MAX_AHEAD_NS = 10**18  # as the limit of `in_s`
 
 
 @dataclass(eq=False)
@@ -53,7 +47,7 @@ class MixerHome:
     def frames_of(self, seconds: Any, name: str) -> int:
         """Returns a duration as frames of the device."""
         check = check_fade if name == "fade_s" else check_seconds
-        return min(round(check(seconds, name) * self.samplerate), MAX_RAMP_FRAMES)
+        return ramp_frames(check(seconds, name), self.samplerate)
 
     def refuse_closed(self) -> None:
         """Raises an error if nothing can be played any more."""
@@ -87,50 +81,8 @@ class MixerHome:
         return PythonEffect(effect, self.channels, self.samplerate)
 
     def moment(self, request: VoiceRequest) -> int:
-        """Returns the frame or host time at which a voice begins, if it has not passed.
-
-        Raises
-        ------
-        ArgumentError
-            It is 1e9 s from now or later, so it is a time of another clock.
-        TimePassedError
-            It has passed, and the request does not allow that.
-        """
-        at = request.at + (self.stream.now_ns() if request.relative else 0)
-        if request.when == _core.WHEN_HOST and not request.relative:
-            self._refuse_another_clock(at)
-        late_s = self._late_s(request.when, at)
-        if late_s > 0 and request.on_late == "raise":
-            earliest = (
-                f"the next frame is {self.code.frames}"
-                if request.when == _core.WHEN_FRAME
-                else f"a sound can begin {self._ahead_s():.4f} s from now at the earliest"
-            )
-            raise TimePassedError(
-                f"this time has passed by {late_s:.4f} s; {earliest}. Give a later time, or "
-                "on_late='play' to begin at once, or on_late='skip' to leave the sound out",
-                late_s=late_s,
-            )
-        return at
-
-    def _refuse_another_clock(self, at_ns: int) -> None:
-        ahead_ns = at_ns - self.stream.now_ns()
-        if ahead_ns >= MAX_AHEAD_NS:
-            raise ArgumentError(
-                f"at_ns={at_ns} is {ahead_ns / 1e9:.0f} s from now; give less than 1e9 s. Count "
-                "from mixer.now_ns(), which is not the clock of time.time_ns()"
-            )
-
-    def _late_s(self, when: int, at: int) -> float:
-        if when == _core.WHEN_FRAME:
-            return max(0, self.code.frames - at) / self.samplerate
-        if when == _core.WHEN_HOST:
-            late_s = ((self.code.next_ns or self.stream.now_ns()) - at) / 1e9
-            return late_s if late_s > 0.5 / self.samplerate else 0.0
-        return 0.0
-
-    def _ahead_s(self) -> float:
-        return max(0.0, (self.code.next_ns - self.stream.now_ns()) / 1e9)
+        """Returns the frame or host time at which a voice begins; see `Moments.begin_of`."""
+        return Moments(self.stream, self.code, self.samplerate).begin_of(request)
 
     def add(self, voice: _core.VoiceCode) -> None:
         """Gives a voice to the mixer.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, Literal
+from typing import Any
 
 from voicecoil import _core
 from voicecoil.arguments import check_timeout
@@ -11,21 +10,21 @@ from voicecoil.errors import StreamStateError
 from voicecoil.files.protocol import check_seek
 from voicecoil.lifetime.polling import poll_until
 from voicecoil.live.mixer_home import MixerHome
-from voicecoil.live.mixer_request import check_rate
-from voicecoil.live.sound import Sound
-from voicecoil.sounds.gain import RAMP_S, WithPan
+from voicecoil.sounds.gain import RAMP_S
+from voicecoil.sounds.played_sound import PlayedSound, PlayState
+from voicecoil.sounds.sound import Sound
 
-__all__ = ["MixerVoice", "VoiceState"]
-
-VoiceState = Literal["scheduled", "playing", "paused", "ended", "skipped"]
+__all__ = ["MixerVoice"]
 
 
-class MixerVoice(WithPan):
+class MixerVoice(PlayedSound):
     """A sound that a mixer plays, or will play; returned by :meth:`Mixer.play`.
 
     The voice continues if the program drops this object. All changes take effect with the next
     block, and any thread may make them. None waits for the device except :meth:`wait`.
     """
+
+    _code: _core.VoiceCode
 
     def __init__(
         self, home: MixerHome, code: _core.VoiceCode, sound: Sound, levels: tuple[float, ...]
@@ -43,13 +42,16 @@ class MixerVoice(WithPan):
         return self._sound
 
     @property
-    def state(self) -> VoiceState:
-        """What the voice does.
+    def samplerate(self) -> float:
+        """Sample rate of the sound, Hz. All frame counts of this object use this rate."""
+        return self._sound.samplerate
 
-        "scheduled" before its first frame is mixed, then "playing" or "paused", and at last
-        "ended". "skipped": it was late, and `on_late` was "skip". "paused" is also the state of a
-        voice whose group or mixer is paused.
-        """
+    @property
+    def frames(self) -> int:
+        """Length of the sound in frames, without its loops."""
+        return self._sound.frames
+
+    def _state(self) -> PlayState:
         state = self._code.look()[0]
         if state == _core.VOICE_LATE:
             return "skipped"
@@ -80,77 +82,12 @@ class MixerVoice(WithPan):
         # The last step of a rate other than 1 goes beyond the end.
         return min(round(self._code.look()[1] / self._scale), self._sound.frames)
 
-    @property
-    def started_frame(self) -> int | None:
-        """The frame of the mixer at which the voice began. None: it has not begun."""
-        _, _, frame, host_ns, _, _ = self._code.look()
-        return None if host_ns is None else frame
+    def _started(self) -> tuple[int | None, int | None, int]:
+        _, _, frame, host_ns, _, late_ns = self._code.look()
+        return None if host_ns is None else frame, host_ns, late_ns
 
-    @property
-    def started_ns(self) -> int | None:
-        """Host time at which the first frame is at the connector, ns. None: it has not begun."""
-        return self._code.look()[3]
-
-    @property
-    def late_s(self) -> float:
-        """How late the voice was, s; 0 if it was not late."""
-        return self._code.look()[5] / 1e9
-
-    def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
-        self._code.set_gain(gain, self._home.frames_of(ramp_s, "ramp_s"))
-
-    def _ramp_pan(self, pan: float, ramp_s: Any) -> None:
-        self._code.set_pan(pan, self._home.frames_of(ramp_s, "ramp_s"))
-
-    @property
-    def rate(self) -> float:
-        """Playback rate. A change is a straight line over 10 ms; see also `set_rate`."""
-        return self._rate
-
-    @rate.setter
-    def rate(self, rate: float) -> None:
-        self.set_rate(rate)
-
-    def set_rate(self, rate: float, ramp_s: float = RAMP_S) -> None:
-        """Move the playback rate along a straight line.
-
-        Parameters
-        ----------
-        rate : float
-            At the end: 0.01 to 100. 2 plays twice as fast and an octave higher.
-        ramp_s : float
-            Duration, s.
-        """
-        value, frames = check_rate(rate), self._home.frames_of(ramp_s, "ramp_s")
-        self._code.set_rate(value, frames)
-        self._rate = value
-
-    @property
-    def paused(self) -> bool:
-        """Whether the voice itself was paused. `state` tells whether its group or mixer is."""
-        return self._paused
-
-    def pause(self, fade_s: float = RAMP_S) -> None:
-        """Fade out and pause. A voice that is scheduled stays silent when its time comes.
-
-        Parameters
-        ----------
-        fade_s : float
-            Duration of the fade, s.
-        """
-        self._code.pause(True, self._home.frames_of(fade_s, "fade_s"))
-        self._paused = True
-
-    def resume(self, fade_s: float = RAMP_S) -> None:
-        """Continue after a pause, and fade in.
-
-        Parameters
-        ----------
-        fade_s : float
-            Duration of the fade, s.
-        """
-        self._code.pause(False, self._home.frames_of(fade_s, "fade_s"))
-        self._paused = False
+    def _frames_of(self, seconds: Any, name: str) -> int:
+        return self._home.frames_of(seconds, name)
 
     def seek(self, frame: float) -> None:
         """Go to a frame of the sound.
@@ -215,13 +152,6 @@ class MixerVoice(WithPan):
             return False
         self._finish()
         return True
-
-    def __await__(self) -> Generator[Any, None, None]:
-        """Wait in an asyncio task until the voice has ended, without blocking the event loop.
-
-        The errors are those of :meth:`wait`. If the task is cancelled, the voice continues.
-        """
-        return self._ended().__await__()
 
     async def _ended(self) -> None:
         from voicecoil.lifetime.waking import reached

@@ -61,7 +61,7 @@ def stop_all(fade_s: float = RAMP_S) -> None:
         frames = output.fade_frames(seconds)
         for clip in output.mixer.playing():
             is_dropped = not any(playback.is_of(clip) for playback in held)
-            if is_dropped and clip.state != _core.CLIP_DONE:
+            if is_dropped and clip.state < _core.CLIP_DONE:
                 try:
                     uninterrupted("stop", partial(output.stop, clip, frames))
                 except StreamStateError as error:

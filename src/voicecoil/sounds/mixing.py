@@ -12,6 +12,8 @@ from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError
 from voicecoil.files.read_ahead import Reader
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.sounds.moment import Moments
+from voicecoil.sounds.play_request import PlayRequest, ramp_frames
 from voicecoil.streams.base import CodeFactory
 from voicecoil.streams.channel_map import listed_channels
 from voicecoil.streams.monitor import StreamMonitor
@@ -169,8 +171,12 @@ class Output:
             raise
 
     def fade_frames(self, fade_s: float) -> int:
-        """Return the duration of a fade in frames of the device, at most as many as C counts."""
-        return min(int(fade_s * self.stream.samplerate), 2**32 - 1)
+        """Return the duration of a fade in frames of the device."""
+        return ramp_frames(fade_s, self.stream.samplerate)
+
+    def moment(self, request: PlayRequest) -> int:
+        """Return the frame or host time at which a sound begins; see `Moments.begin_of`."""
+        return Moments(self.stream, self.mixer, self.stream.samplerate).begin_of(request)
 
     def stop(self, clip: _core.MixerClip, fade_frames: int) -> bool:
         """Fade a sound out and end it.

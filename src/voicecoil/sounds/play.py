@@ -5,25 +5,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from voicecoil import _core
 from voicecoil.arguments import (
     check_blocksize,
-    check_count,
-    check_gain,
     check_samplerate,
     check_sound_first,
     check_stream_name,
 )
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.protocol import Device, Driver
-from voicecoil.files.read_ahead import AHEAD_S, Reader, count_nonfinite
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
-from voicecoil.sounds.control import can_seek
-from voicecoil.sounds.gain import RAMP_S, check_pan
-from voicecoil.sounds.mixing import Output, output_for
+from voicecoil.sounds.mixing import output_for
+from voicecoil.sounds.play_on import play_on
+from voicecoil.sounds.play_request import OnLate, PlayRequest
 from voicecoil.sounds.playback import Playback
+from voicecoil.sounds.sound import Sound
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost, find_or_await
 
 if TYPE_CHECKING:
@@ -36,21 +33,29 @@ if TYPE_CHECKING:
 
 __all__ = ["play"]
 
-READY_S = 0.1  # longest wait for the first frames of a file, before its device is started
-
 
 @resource_errors("play")
 def play(
-    sound: NDArray[Any] | str | os.PathLike[str] | Source,
+    sound: Sound | NDArray[Any] | str | os.PathLike[str] | Source,
     samplerate: float | None = None,
     *,
     device: str | Device | None = None,
     driver: str | Driver | None = None,
     channels: int | Sequence[int] | None = None,
     mapping: Mapping | None = None,
+    at_frame: int | None = None,
+    at_ns: int | None = None,
+    in_s: float | None = None,
     gain: float = 1.0,
     pan: float = 0.0,
+    rate: float = 1.0,
     loops: int = 1,
+    loop_start: int = 0,
+    loop_end: int | None = None,
+    start: int = 0,
+    fade_in_s: float = 0.0,
+    fade_out_s: float = 0.0,
+    on_late: OnLate = "raise",
     blocksize: int | None = None,
     on_device_lost: OnDeviceLost = "stop",
     name: str | None = None,
@@ -61,12 +66,12 @@ def play(
 
     Parameters
     ----------
-    sound : array, path or source
+    sound : Sound, array, path or source
         An array of float32 or float64 in -1..1, or of int16, int32 or uint8, with the shape
         (frames,) or (frames, channels). It may be changed after the call. Or the path of a WAV,
         AIFF, FLAC, OGG, MP3 or CAF file, which is read from disk while it plays. Or an object with
         the methods of :class:`voicecoil.files.Source`, which is read from its present position and
-        then closed.
+        then closed. Or a :class:`Sound`.
     samplerate : float or None
         The array's sample rate, Hz. Required for an array. A file has its own rate.
     device : str, Device or None
@@ -83,12 +88,39 @@ def play(
         matrix of gains. By default, a mono sound is played on all channels, equal numbers of
         channels are mapped one to one, and other numbers are mapped as in
         :func:`voicecoil.files.channels.mix_matrix`.
+    at_frame : int or None
+        The frame of the device's mixer at which the sound begins, as `started_frame` and
+        `mixer_frame` of a :class:`Playback` count them. They count from 0 when the device is
+        opened.
+    at_ns : int or None
+        Host time at which the first frame is at the connector, ns; see :meth:`Playback.now_ns`. It
+        becomes a frame in the block that contains it, by the device's clock at that time.
+    in_s : float or None
+        The same, counted from now, s. Give at most one of these three.
     gain : float
         Linear gain.
     pan : float
         -1 (left) to 1 (right). 0 leaves both channels as they are.
+    rate : float
+        0.01 to 100. 2 plays twice as fast and an octave higher. Frames between those of the sound
+        are interpolated (cubic); nothing is filtered.
     loops : int
-        Number of times that the sound is played; 0 repeats it until it is stopped.
+        Number of times that the loop is played; 0 repeats it until the sound is stopped.
+    loop_start, loop_end : int, int or None
+        The frames of the sound that are repeated, from `loop_start` up to and without `loop_end`,
+        at the rate of the sound; None: to the end. After the last pass, the sound goes on behind
+        the loop.
+    start : int
+        The frame of the sound with which it begins, at the rate of the sound.
+    fade_in_s : float
+        Duration of the fade-in, s.
+    fade_out_s : float
+        Duration of the fade-out at the end of the sound, s, at rate 1.
+    on_late : {"raise", "play", "skip"}
+        What happens if the time has passed. "raise": `TimePassedError`; "play": the sound begins at
+        once, and `late_s` of the `Playback` tells how late; "skip": the same if it is less than
+        1 ms late, otherwise it is not played. If the time passes during the call, "raise" does the
+        same as "play". A file that is not read in time begins late.
     blocksize : int or None
         Frames per IO cycle that are requested from the device.
     on_device_lost : {"stop", "wait", "default"}
@@ -107,6 +139,10 @@ def play(
     ------
     FileMissingError, FileFormatError
         The file does not exist, or is not audio.
+    TimePassedError
+        The time has passed; `late_s` of the error tells by how much.
+    SeekError
+        `start` or the loop points are given, and the source cannot go to another frame.
     ArgumentError, ArgumentTypeError, DeviceNotFoundError, DriverError
         As for :class:`OutputStream`.
 
@@ -115,90 +151,59 @@ def play(
     >>> voicecoil.play("song.flac").wait()
     >>> voicecoil.play(0.1 * np.sin(np.arange(48000) * 0.05), 48000)
     """
-    from voicecoil.files.convert import as_source
-
-    levels = check_gain(gain), check_pan(pan)
-    loops = check_count(loops, "loops", "how often it is played, or 0 for ever")
+    request = PlayRequest.of(
+        at_frame=at_frame,
+        at_ns=at_ns,
+        in_s=in_s,
+        gain=gain,
+        pan=pan,
+        rate=rate,
+        loops=loops,
+        loop_start=loop_start,
+        loop_end=loop_end,
+        start=start,
+        fade_in_s=fade_in_s,
+        fade_out_s=fade_out_s,
+        on_late=on_late,
+    )
+    if isinstance(sound, Sound):
+        rate_of_sound = sound.samplerate
+        sound, samplerate = sound.array(samplerate), rate_of_sound
     check_sound_first(sound, samplerate)
     check_samplerate(samplerate)
     block_frames = check_blocksize(blocksize)
     stream_name = check_stream_name(name)
-
-    generation = exit_and_fork.generation()  # the source may fork
-
-    def begin() -> Playback:
-        source = as_source(sound, samplerate)
-        try:
-            chosen = get_driver(driver)
-            policy = check_on_device_lost(on_device_lost)
-            target, _ = find_or_await(device, ("output",), chosen, policy)
-            request = (channels, block_frames, policy, stream_name)
-            output = output_for(chosen, target, *request, at_once=False)
-            try:
-                return _play_on(output, sound, source, mapping, levels, loops)
-            finally:
-                if not exit_and_fork.forked(generation):
-                    output.let_go()
-        except BaseException:
-            if not exit_and_fork.forked(generation):  # in a child, the source is the parent's
-                source.close()
-            raise
-
-    return uninterrupted("play", begin, undo=lambda playback: playback.stop(0.0))
+    where = device, driver, channels, block_frames, on_device_lost, stream_name
+    return uninterrupted(
+        "play",
+        lambda: _begin(sound, samplerate, mapping, request, where),
+        undo=lambda playback: playback.stop(0.0),
+    )
 
 
-def _play_on(
-    output: Output,
+def _begin(
     sound: Any,
-    source: Source,
-    mapping: Any,
-    levels: tuple[float, float],
-    loops: int,
+    samplerate: float | None,
+    mapping: Mapping | None,
+    request: PlayRequest,
+    where: tuple[Any, Any, Any, int | None, OnDeviceLost, str],
 ) -> Playback:
-    from voicecoil.files.convert import as_source, converted, read_all
-    from voicecoil.files.loop import LoopedSource
+    from voicecoil.files.convert import as_source
 
-    stream = output.stream
-    gain, pan = levels
-    ramp_frames = int(RAMP_S * stream.samplerate)
-    is_array = hasattr(sound, "dtype")
-    converts = source.samplerate != stream.samplerate
-    memory_loops = 1
-    if is_array and not converts:
-        memory_loops = loops  # the mixer repeats the array without copies
-    elif loops != 1:
-        source = LoopedSource(source, loops)
-    long = source.frames is None or source.frames > AHEAD_S * source.samplerate
-    if is_array and converts and long:
-        # A long array is converted while it plays, because converting it now would block the
-        # caller. It is copied, because the caller may change the array after `play` returns.
-        source = as_source(sound.copy(), source.samplerate)
-        source = source if loops == 1 else LoopedSource(source, loops)
-        is_array = False
-    ready = converted(source, stream.samplerate, stream.channels, mapping)
-    if is_array:
-        frames = ready.frames * memory_loops if ready.frames and memory_loops else None
-        memory = read_all(ready)
-        clip = _core.MixerClip.from_memory(memory, memory_loops, None, gain)
-        clip.prepare(0, ramp_frames)
-        clip.set_pan(pan, 0)
-        output.add(clip)
-        return Playback(output, clip, None, frames, gain, count_nonfinite(memory), pan)
-    seekable = can_seek(sound)
-    reader = Reader(ready, stream.samplerate, seekable)
-    clip = _core.MixerClip.from_ring(reader.ring, None, gain)
-    clip.prepare(reader.prefill_frames, ramp_frames)
-    clip.set_pan(pan, 0)
-    if output.has_virtual_clock:
-        clip.wait_for_ring(output.may_wait)
-    reader.start(clip, lambda: clip.state != _core.CLIP_DONE and output.usable)
-    if isinstance(sound, (str, os.PathLike)):
-        # A source of the program may need the caller's thread, so only a file is waited for.
-        reader.wait_ready(READY_S)
+    device, driver, channels, block_frames, on_device_lost, name = where
+    generation = exit_and_fork.generation()  # the source may fork
+    source = as_source(sound, samplerate)
     try:
-        output.add(clip)
+        chosen = get_driver(driver)
+        policy = check_on_device_lost(on_device_lost)
+        target, _ = find_or_await(device, ("output",), chosen, policy)
+        output = output_for(chosen, target, channels, block_frames, policy, name, at_once=False)
+        try:
+            return play_on(output, sound, source, mapping, request.within(source.frames))
+        finally:
+            if not exit_and_fork.forked(generation):
+                output.let_go()
     except BaseException:
-        reader.end()
-        reader.join()
+        if not exit_and_fork.forked(generation):  # in a child, the source is the parent's
+            source.close()
         raise
-    return Playback(output, clip, reader, ready.frames, gain, pan=pan)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
 from typing import Any
 
 from voicecoil import _core
@@ -16,8 +15,10 @@ from voicecoil.levels import Level
 from voicecoil.lifetime.polling import poll_until
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.lifetime.weak_registry import Alive
-from voicecoil.sounds.gain import RAMP_S, WithPan
+from voicecoil.sounds.gain import RAMP_S
 from voicecoil.sounds.mixing import Output
+from voicecoil.sounds.play_request import PlayRequest
+from voicecoil.sounds.played_sound import PlayedSound, PlayState
 from voicecoil.streams.event_list import Events
 
 __all__ = ["RAMP_S", "Playback", "playbacks"]
@@ -25,7 +26,7 @@ __all__ = ["RAMP_S", "Playback", "playbacks"]
 playbacks: Alive[Playback] = Alive()
 
 
-class Playback(WithPan):
+class Playback(PlayedSound):
     """A sound that is played, returned by :func:`play`.
 
     The sound continues if the program drops this object. It ends when it has been played or when
@@ -38,19 +39,17 @@ class Playback(WithPan):
         clip: _core.MixerClip,
         reader: Reader | None,
         frames: int | None,
-        gain: float,
+        request: PlayRequest,
         memory_nonfinite: int = 0,
-        pan: float = 0.0,
     ) -> None:
         self._output = output
-        self._clip = clip
+        self._code = self._clip = clip
         self._reader = reader
         self._frames = frames
         self._memory_nonfinite = memory_nonfinite
         self._stopped = False
         self._over = False  # True if the sound was stopped while there was no device
-        self._gain = gain
-        self._pan = pan
+        self._gain, self._pan, self._rate = request.gain, request.pan, request.rate
         self._paused = False
         # The number of the clip's jumps, and the largest position since the newest of them. It is
         # kept for when the output is closed.
@@ -92,7 +91,10 @@ class Playback(WithPan):
 
     @property
     def position(self) -> int:
-        """Frames of the sound that were heard; after a `seek`, the frame that is heard now."""
+        """The frame of the sound that is heard, counted over all loops.
+
+        Without a `seek` at rate 1, this is the number of frames that were heard.
+        """
         jumps, heard = self._clip.heard(self._output.heard_frames())
         earlier_jumps, furthest = self._furthest
         if jumps == earlier_jumps:
@@ -101,13 +103,45 @@ class Playback(WithPan):
         return heard
 
     @property
-    def position_s(self) -> float:
-        """`position` in seconds."""
-        return self.position / self.samplerate
+    def mixer_frame(self) -> int:
+        """The next frame that is mixed for the device, counted from its start.
+
+        `at_frame` of :func:`play` and `started_frame` count the same. The device is opened anew,
+        and counts from 0, if no sound was played for 0.1 s.
+        """
+        return self._output.mixer.frames
+
+    def now_ns(self) -> int:
+        """The current host time on the clock of `at_ns`, ns.
+
+        Returns
+        -------
+        int
+            Nanoseconds.
+
+        Raises
+        ------
+        StreamStateError
+            The device was closed after the last sound.
+        """
+        return self._output.stream.now_ns()
+
+    def _started(self) -> tuple[int | None, int | None, int]:
+        return self._clip.started()
+
+    def _state(self) -> PlayState:
+        state = self._clip.state
+        if state == _core.CLIP_LATE:
+            return "skipped"
+        if state == _core.CLIP_DONE or self._over or not self._output.usable:
+            return "ended"
+        if state != _core.CLIP_PLAYING:
+            return "scheduled"
+        return "paused" if self._paused else "playing"
 
     @property
     def playing(self) -> bool:
-        """True until the last frame of the sound has been heard, also while it is paused."""
+        """True until the last frame has been heard, also while it is scheduled or paused."""
         return self._output.usable and not self._over and not self._heard_out()
 
     @property
@@ -125,51 +159,10 @@ class Playback(WithPan):
         read = self._reader.nonfinite_samples if self._reader is not None else 0
         return self._memory_nonfinite + read
 
-    def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
-        self._clip.set_gain(gain, self._ramp_frames(ramp_s))
-
-    def _ramp_pan(self, pan: float, ramp_s: Any) -> None:
-        self._clip.set_pan(pan, self._ramp_frames(ramp_s))
-
-    def _ramp_frames(self, ramp_s: Any) -> int:
+    def _frames_of(self, seconds: Any, name: str) -> int:
         self._output.monitor.refuse_in_fork()
-        return self._output.fade_frames(check_seconds(ramp_s, "ramp_s"))
-
-    @property
-    def paused(self) -> bool:
-        """True from `pause` until `resume`."""
-        return self._paused
-
-    def pause(self, fade_s: float = RAMP_S) -> None:
-        """Fade the sound out and pause it. Returns at once.
-
-        The frames of the fade are played. `resume` continues with the frame after them, so no frame
-        is lost or repeated. A paused sound keeps its device open, and `wait` waits for it.
-
-        Parameters
-        ----------
-        fade_s : float
-            Duration of the fade, s. 0 pauses the sound at the beginning of the next block.
-        """
-        self._pause(True, fade_s)
-
-    def resume(self, fade_s: float = RAMP_S) -> None:
-        """Continue a paused sound and fade it in. Returns at once.
-
-        Parameters
-        ----------
-        fade_s : float
-            Duration of the fade, s.
-        """
-        self._pause(False, fade_s)
-
-    def _pause(self, pause: bool, fade_s: float) -> None:
-        self._output.monitor.refuse_in_fork()
-        self._clip.set_pause(pause, self._fade_frames(fade_s))
-        self._paused = pause
-
-    def _fade_frames(self, fade_s: float) -> int:
-        return self._output.fade_frames(check_fade(fade_s))
+        check = check_fade if name == "fade_s" else check_seconds
+        return self._output.fade_frames(check(seconds, name))
 
     def seek(self, frame: float) -> None:
         """Go to a frame of the sound. Returns at once.
@@ -218,8 +211,7 @@ class Playback(WithPan):
         fade_s : float
             Duration of the fade, s. 0 ends the sound without a fade.
         """
-        self._output.monitor.refuse_in_fork()
-        fade_frames = self._fade_frames(fade_s)
+        fade_frames = self._frames_of(fade_s, "fade_s")
         if self._done_mixing() or self._over:
             return
         self._over = uninterrupted("stop", lambda: self._output.stop(self._clip, fade_frames))
@@ -260,14 +252,6 @@ class Playback(WithPan):
             return True
         self._ask()
         return False
-
-    def __await__(self) -> Generator[Any, None, None]:
-        """Wait in an asyncio task until the sound has ended, without blocking the event loop.
-
-        ``await playback`` raises the same errors as :meth:`wait`. If the task is cancelled, the
-        sound continues.
-        """
-        return self._ended().__await__()
 
     async def _ended(self) -> None:
         from voicecoil.lifetime.awaiting import off_the_loop
@@ -332,7 +316,7 @@ class Playback(WithPan):
             self._reader.error.ask()
 
     def _done_mixing(self) -> bool:
-        return bool(self._clip.state == _core.CLIP_DONE)
+        return bool(self._clip.state >= _core.CLIP_DONE)
 
     def _heard_out(self) -> bool:
         return self._done_mixing() and self.position >= self._clip.position

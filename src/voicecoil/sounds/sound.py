@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import shown
 from voicecoil.errors import ArgumentError
 from voicecoil.files.convert import as_source, converted, read_all
 from voicecoil.files.read_ahead import count_nonfinite
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from voicecoil.files.protocol import Source
 
-__all__ = ["Sound", "prepared"]
+__all__ = ["Sound"]
 
 
 class Sound(Unique):
@@ -67,6 +68,26 @@ class Sound(Unique):
         """Sample rate, Hz."""
         return self._samplerate
 
+    def array(self, samplerate: Any = None) -> NDArray[np.float32]:
+        """Return the frames.
+
+        Parameters
+        ----------
+        samplerate : float or None
+            None, or the rate of the sound; otherwise this is an error.
+
+        Returns
+        -------
+        ndarray of float32, shape (frames, channels)
+            The memory of the sound, which cannot be changed.
+        """
+        if samplerate not in (None, self._samplerate):
+            raise ArgumentError(
+                f"samplerate is {shown(samplerate)} and the sound has {self._samplerate:g}; "
+                "leave it out"
+            )
+        return self._data
+
     @property
     def frames(self) -> int:
         """Length in frames."""
@@ -82,19 +103,18 @@ class Sound(Unique):
         """Length, s."""
         return self.frames / self._samplerate
 
+    @resource_errors("convert the sound")
+    def _for_mixer(self, samplerate: float, channels: int) -> NDArray[np.float32]:
+        """Returns the frames at a mixer's rate, with one channel or as many as it has."""
+        own = 1 if self.channels == 1 else channels
+        if (samplerate, own) == (self._samplerate, self.channels):
+            return self._data
+        key = int(samplerate), own
+        data = self._ready.get(key)
+        if data is None:
+            source = converted(as_source(self._data, int(self._samplerate)), *key)
+            data = self._ready[key] = read_all(source)
+        return data
+
     def __repr__(self) -> str:
         return f"<Sound, {plural(self.channels, 'channel')}, {self.duration_s:.3f} s>"
-
-
-@resource_errors("convert the sound")
-def prepared(sound: Sound, samplerate: float, channels: int) -> NDArray[np.float32]:
-    """Returns the frames for a mixer: at its rate, and with one channel or as many as it has."""
-    own = 1 if sound.channels == 1 else channels
-    if (samplerate, own) == (sound.samplerate, sound.channels):
-        return sound._data
-    key = int(samplerate), own
-    data = sound._ready.get(key)
-    if data is None:
-        source = converted(as_source(sound._data, int(sound.samplerate)), *key)
-        data = sound._ready[key] = read_all(source)
-    return data

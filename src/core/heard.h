@@ -1,0 +1,41 @@
+/* heard.h - which position of a sound is heard at a time, from what the IO thread has mixed.
+ *
+ * Mixed frames are heard later, and meanwhile a pause, a jump or another rate may have come. So the
+ * IO thread notes a straight line each time that position and time cease to follow the last one.
+ * Times are frames of a mixer or ns; all lines of a vc_heard use the same unit.
+ *
+ * Threads: as in voicecoil.h. */
+#ifndef VOICECOIL_HEARD_H
+#define VOICECOIL_HEARD_H
+
+#include "realtime.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { VC_HEARD_LINES = 32 };
+
+typedef struct vc_heard_line {
+    _Atomic int64_t at;
+    _Atomic double position;
+    _Atomic double rate; /* by how much the position grows in each unit of the time */
+} vc_heard_line;
+
+typedef struct vc_heard {
+    _Atomic uint32_t changes; /* odd while the IO thread changes a line */
+    _Atomic uint64_t count;   /* lines since the last clear; the newest VC_HEARD_LINES are kept */
+    vc_heard_line line[VC_HEARD_LINES];
+} vc_heard;
+
+/* Notes that `position` is heard at the time `at`, and later ones at that rate. A position that is
+ * as far as `tolerance` from the last line belongs to that line. [IO] */
+void vc_heard_note(vc_heard *heard, int64_t at, double position, double rate,
+                   double tolerance) VC_REALTIME;
+/* Forgets all lines, as after a jump. [IO] */
+void vc_heard_clear(vc_heard *heard) VC_REALTIME;
+/* The position that is heard at the time `at`, at most `mixed`, the newest position; `otherwise` if
+ * that is before the first line. [any] */
+double vc_heard_at(const vc_heard *heard, int64_t at, double mixed, double otherwise) VC_REALTIME;
+
+#endif
