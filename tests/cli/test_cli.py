@@ -60,9 +60,13 @@ def test_each_help_has_examples_that_parse(
         ("record --seconds=3 x", "Unknown option '--seconds'. See: voicecoil record --help"),
         ("play --loopz 3", "Unknown option '--loopz'; did you mean '--loops'? See: "),
         ("record x --durations 3", "Unknown option '--durations'; did you mean '--duration'? See"),
+        ("recrod x", "Unknown command 'recrod'; did you mean 'record'? See: voicecoil --help"),
+        ("streamer", "Unknown command 'streamer'; commands are devices, doctor, play, "),
+        ("--versio", "Unknown option '--versio'; did you mean '--version'? See: voicecoil --help"),
+        ("x" * 500, "Unknown command '" + "x" * 79 + " ...; commands are "),
     ],
 )
-def test_only_a_close_option_is_suggested(
+def test_only_a_close_name_is_suggested(
     tokens: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tokens.split()) == 2

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import voicecoil as vc
+from coreaudio import Worlds
 from rig import Rig, until
+from voicecoil import hal, pyaudio, sounddevice
 from voicecoil.arguments import SHOWN, check_fade, shown
 
 
@@ -65,3 +68,39 @@ def test_a_fade_says_what_is_possible(rig: Rig, fade_s: float) -> None:
             with pytest.raises(vc.ArgumentError, match=says):
                 call(fade_s=fade_s)
     playback.stop(0)
+
+
+@pytest.mark.parametrize("value", [LONG, [[0.0] * 50] * 50, Unspeakable()])
+def test_hal_raw_and_the_drop_ins_show_values_as_all_others_do(
+    coreaudio: Worlds, value: Any
+) -> None:
+    system = hal.connect(coreaudio(1, 3).driver)
+    device = system.device("USBDuplex:1")
+    ours: list[Callable[[], object]] = [
+        lambda: system.device(value),
+        lambda: hal.watch(value),
+        lambda: device.get(value),
+        lambda: device.get("samplerate", scope=value),
+        lambda: device.get("samplerate", element=value),
+        lambda: device.set("samplerate", value),
+        lambda: system.create_aggregate("A", [device], main=value),
+    ]
+    # Some of these errors are those of Python, as in sounddevice, and do not have the value.
+    drop_ins: list[Callable[[], object]] = [
+        lambda: sounddevice.query_devices(kind=value),
+        lambda: sounddevice.query_devices(LONG),
+        lambda: sounddevice.OutputStream(dtype=value),
+        lambda: sounddevice.OutputStream(latency=value),
+        lambda: sounddevice.CoreAudioSettings(conversion_quality=value),
+        lambda: setattr(sounddevice.default, LONG, value),
+        lambda: setattr(sounddevice.options, "on_device_lost", value),
+        lambda: pyaudio.PyAudio().get_device_info_by_index(value),
+        lambda: pyaudio.PyAudio().close(value),
+    ]
+    for call in [*ours, *drop_ins]:
+        with pytest.raises((vc.VoicecoilError, ValueError, TypeError, AttributeError)) as caught:
+            call()
+        text = str(caught.value)
+        assert shown(value) in text or call in drop_ins
+        assert LONG not in text
+        assert "0.0, " * 40 not in text

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 import voicecoil as vc
+from voicecoil.arguments import shown
 from voicecoil.cli import EXIT_FAILED, EXIT_USAGE
 from voicecoil.cli.program_arguments import with_separator
 from voicecoil.drivers.choose import offered_driver_names, why_virtual
@@ -120,7 +121,7 @@ def _whole(kind: type, tokens: Sequence[cyclopts.Token]) -> int:
     try:
         return int(tokens[0].value)
     except ValueError:
-        raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
+        raise ValueError(f"{shown(tokens[0].value)} is not a whole number") from None
 
 
 Whole = Annotated[int, Parameter(converter=_whole)]
@@ -240,10 +241,21 @@ def warn(text: str, style: str = "yellow") -> None:
 
 def _one_line(error: cyclopts.CycloptsError) -> str:
     if isinstance(error, cyclopts.UnusedCliTokensError):
-        return f"{' '.join(error.unused_tokens or [])!r} is more than this command takes."
+        return f"{shown(' '.join(error.unused_tokens or []))} is more than this command takes."
+    if isinstance(error, cyclopts.UnknownCommandError):
+        return _unknown_command((error.unused_tokens or [""])[0])
     if isinstance(error, cyclopts.UnknownOptionError):
         return _unknown_option(error)
     return re.sub(r"\s+", " ", str(error)).strip()
+
+
+def _unknown_command(given: str) -> str:
+    """Name a command only if it is close, as for options. Otherwise list all commands."""
+    kind = "option" if given.startswith("-") else "command"
+    near = did_you_mean(given, app)
+    if not near:
+        near = "commands are " + ", ".join(name for name in app if not name.startswith("-"))
+    return f"Unknown {kind} {shown(given)}; {near}"
 
 
 def _unknown_option(error: cyclopts.UnknownOptionError) -> str:
@@ -251,7 +263,7 @@ def _unknown_option(error: cyclopts.UnknownOptionError) -> str:
     given = (error.token.keyword or error.token.value).partition("=")[0]
     names = [name for one in error.argument_collection if one.parse for name in one.names]
     near = did_you_mean(given, names)
-    return f"Unknown option {given!r}; {near}" if near else f"Unknown option {given!r}."
+    return f"Unknown option {shown(given)}; {near}" if near else f"Unknown option {shown(given)}."
 
 
 def _help_of(tokens: Sequence[str]) -> str:

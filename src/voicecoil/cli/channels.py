@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import cyclopts
 from cyclopts import Parameter
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.protocol import Device, Direction
 from voicecoil.errors import ArgumentError
 
@@ -24,14 +25,14 @@ def _convert(kind: type, tokens: Sequence[cyclopts.Token]) -> int | list[int]:
             return int(text)
         except ValueError:
             raise ValueError(
-                f"{text!r} is not a whole number and not a list of channels such as 3,4"
+                f"{shown(text)} is not a whole number and not a list of channels such as 3,4"
             ) from None
     try:
         listed = [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
-        raise ValueError(f"{text!r} is not a list of channels such as 3,4") from None
+        raise ValueError(f"{shown(text)} is not a list of channels such as 3,4") from None
     if min(listed) < 1 or len(set(listed)) < len(listed):
-        raise ValueError(f"{text!r}: channels are counted from 1, and each can be listed once")
+        raise ValueError(f"{shown(text)}: channels are counted from 1, and each can be listed once")
     return [channel - 1 for channel in listed]
 
 

@@ -10,6 +10,7 @@ import cyclopts
 from cyclopts import Parameter
 
 import voicecoil as vc
+from voicecoil.arguments import shown
 from voicecoil.cli.app import Whole, show_line
 from voicecoil.cli.channels import CHANNELS_HELP, Channels, check_listed
 from voicecoil.drivers.choose import why_silent
@@ -35,7 +36,7 @@ def _latency(kind: type, tokens: Sequence[cyclopts.Token]) -> str | float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is neither safe, low nor a number of seconds") from None
+        raise ValueError(f"{shown(text)} is neither safe, low nor a number of seconds") from None
 
 
 @Parameter(name="*")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from voicecoil.arguments import shown
 from voicecoil.cli import EXIT_FAILED, EXIT_INTERRUPTED
 from voicecoil.cli.app import (
     DeviceName,
@@ -135,7 +136,9 @@ def _chosen(tests: str | None) -> list[str]:
         return []
     for name in names:
         if name not in TESTS:
-            raise ArgumentError(f"there is no test {name!r}; tests are {', '.join(TESTS)}, or none")
+            raise ArgumentError(
+                f"there is no test {shown(name)}; tests are {', '.join(TESTS)}, or none"
+            )
     return names
 
 

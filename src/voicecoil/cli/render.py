@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn, cast
 from cyclopts import Parameter
 
 import voicecoil as vc
+from voicecoil.arguments import shown
 from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import Duration, Json, Quiet, Whole, command, print_json, say
 from voicecoil.cli.channels import Channels
@@ -128,7 +129,7 @@ def _load(spec: str) -> Callback:
     function = getattr(module, name, None)
     if not callable(function):
         functions = [key for key, value in vars(module).items() if callable(value)]
-        _bad_spec(spec, f"it has no function {name!r}, but {', '.join(functions) or 'none'}")
+        _bad_spec(spec, f"it has no function {shown(name)}, but {', '.join(functions) or 'none'}")
     return cast(Callback, function)
 
 
@@ -156,4 +157,4 @@ def _run_file(spec: str, path: Path) -> ModuleType:
 
 
 def _bad_spec(spec: str, why: str) -> NoReturn:
-    raise ArgumentError(f"{spec!r}: {why}; give file.py:function or package.module:function")
+    raise ArgumentError(f"{shown(spec)}: {why}; give file.py:function or package.module:function")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import SupportsIndex
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.hal import codec
@@ -30,15 +31,15 @@ def scope_code(scope: str | int) -> int:
             return known
         if len(scope) != 4:
             raise ArgumentError(
-                f"scope={scope!r}; possible are {', '.join(map(repr, _SCOPES))}, and four "
+                f"scope={shown(scope)}; possible are {', '.join(map(repr, _SCOPES))}, and four "
                 "characters such as 'inpt'"
             )
     code = codec.code_of(scope)
     if not 0 <= code < 2**32:
-        raise ArgumentError(f"scope={scope!r}; the number of a scope is 0 to 4294967295")
+        raise ArgumentError(f"scope={shown(scope)}; the number of a scope is 0 to 4294967295")
     if code == WILDCARD:
         raise ArgumentError(
-            f"scope={scope!r}; {_ONLY_LISTENERS}: give no scope to watch all of them"
+            f"scope={shown(scope)}; {_ONLY_LISTENERS}: give no scope to watch all of them"
         )
     return code
 
@@ -46,10 +47,12 @@ def scope_code(scope: str | int) -> int:
 def element_of(element: int) -> int:
     """The number of an element, checked."""
     if isinstance(element, bool) or not isinstance(element, SupportsIndex):
-        raise ArgumentTypeError(f"element={element!r}; possible are channels from 1, and 0")
+        raise ArgumentTypeError(f"element={shown(element)}; possible are channels from 1, and 0")
     number = element.__index__()
     if number == 2**32 - 1:
-        raise ArgumentError(f"element={element!r}; {_ONLY_LISTENERS}: give no element to watch all")
+        raise ArgumentError(
+            f"element={shown(element)}; {_ONLY_LISTENERS}: give no element to watch all"
+        )
     if not 0 <= number < 2**32:
-        raise ArgumentError(f"element={element!r}; possible are channels from 1, and 0")
+        raise ArgumentError(f"element={shown(element)}; possible are channels from 1, and 0")
     return number

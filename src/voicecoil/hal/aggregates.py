@@ -165,8 +165,10 @@ def _check(
     private: bool,
     tap_auto_start: bool,
 ) -> None:
-    from voicecoil.hal.device import AggregateDevice
+    from voicecoil.hal.device import AggregateDevice, Device
 
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"name={shown(name)}: give the aggregate device a name")
     if not name:
         raise ArgumentError("name='': give the aggregate device a name")
     if not plans and not taps:
@@ -175,12 +177,14 @@ def _check(
     for plan in plans:
         if isinstance(plan.device, AggregateDevice):
             raise ArgumentError(
-                f"{plan.device!r} is an aggregate device itself: give the devices in it"
+                f"{shown(plan.device)} is an aggregate device itself: give the devices in it"
             )
         if uids.count(plan.device.uid) > 1:
-            raise ArgumentError(f"{plan.device!r} is there twice")
+            raise ArgumentError(f"{shown(plan.device)} is there twice")
+    if main is not None and not isinstance(main, Device):
+        raise ArgumentTypeError(f"main={shown(main)}: give one of the devices")
     if main is not None and main.uid not in uids:
-        raise ArgumentError(f"main={main!r} is none of the devices")
+        raise ArgumentError(f"main={shown(main)} is none of the devices")
     if tap_auto_start and not (private and taps):
         raise ArgumentError("tap_auto_start=True needs taps, and private=True")
 

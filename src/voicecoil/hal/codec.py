@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.status import four_characters
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.hal import enumerations, values
@@ -67,8 +68,8 @@ def text_of_code(code: int) -> str:
     >>> text_of_code(0x69737062)
     'ispb'
     """
-    shown = four_characters(code)
-    return shown[1:-1] if shown.startswith("'") else str(code)
+    text = four_characters(code)
+    return text[1:-1] if text.startswith("'") else str(code)
 
 
 def code_of(value: object) -> int:
@@ -84,7 +85,7 @@ def code_of(value: object) -> int:
             return int.from_bytes(raw, "big")
     elif isinstance(value, int):
         return int(value)
-    raise ArgumentError(f"{value!r} is neither four characters nor a number")
+    raise ArgumentError(f"{shown(value)} is neither four characters nor a number")
 
 
 # ---- decoding ----
@@ -266,9 +267,9 @@ def encode(row: PropertyRow, value: Any) -> bytes:
     except ArgumentError:
         raise
     except (TypeError, AttributeError) as error:
-        raise ArgumentTypeError(f"{row.name}={value!r}; possible {possible(row)}") from error
+        raise ArgumentTypeError(f"{row.name}={shown(value)}; possible {possible(row)}") from error
     except (ValueError, OverflowError, struct.error) as error:
-        raise ArgumentError(f"{row.name}={value!r}; possible {possible(row)}") from error
+        raise ArgumentError(f"{row.name}={shown(value)}; possible {possible(row)}") from error
 
 
 def possible(row: PropertyRow) -> str:
@@ -302,7 +303,7 @@ _WORDS = {
 def _to_u32(row: PropertyRow, value: Any) -> bytes:
     if row.meaning == "flag":
         if value not in (0, 1):
-            raise ArgumentError(f"{row.name}={value!r}; possible are True and False")
+            raise ArgumentError(f"{row.name}={shown(value)}; possible are True and False")
         return int(value).to_bytes(4, "little")
     if row.meaning not in (None, "code") and isinstance(value, str):
         kind = getattr(enumerations, row.meaning)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self, cast
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, SYSTEM
 from voicecoil.drivers.protocol import Latency
 from voicecoil.errors import ArgumentError, DriverError, ForkedError
@@ -201,7 +202,7 @@ class Device(_Sided, tables.AudioDeviceProperties):
         match = next((one for one in known if code in (one.id, one.name)), None)
         if match is None:
             raise ArgumentError(
-                f"{self!r} has no data source {code!r}; it has "
+                f"{self!r} has no data source {shown(code)}; it has "
                 + ", ".join(f"{one.name!r} ({one.id!r})" for one in known)
             )
         self.set("ssrc", [match.id])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar, Self
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
 from voicecoil.drivers.coreaudio.status import DEAD
 from voicecoil.errors import (
@@ -75,7 +76,7 @@ class HalObject(AudioObjectProperties, Identified):
     def _row(self, name: str) -> PropertyRow:
         if not isinstance(name, str):
             raise ArgumentTypeError(
-                f"the property {name!r}: give its name or four characters, as in 'nsrt'"
+                f"the property {shown(name)}: give its name or four characters, as in 'nsrt'"
             )
         known = _by_name(self._class_name).get(self._aliases.get(name, name))
         if known is not None:
@@ -83,7 +84,7 @@ class HalObject(AudioObjectProperties, Identified):
         if len(name) == 4 and name.isascii() and name != "****":
             return _unlisted(name)
         raise PropertyMissingError(
-            f"{self._class_name} has no property {name!r}; "
+            f"{self._class_name} has no property {shown(name)}; "
             + (did_you_mean(name, self._names()) or "it has " + ", ".join(self._names())),
             name=name,
             obj=self,

@@ -97,13 +97,13 @@ class System(HalObject, tables.AudioSystemObjectProperties):
             listed = connection.objects(connection.reader.ids(SYSTEM, "dev#"), self)
             return [one for one in listed if name in (one.uid, one._name)] or listed
 
-        found = self._connection.call(f"finding {name!r}", find)
+        found = self._connection.call(f"finding {shown(name)}", find)
         matching = [one for one in found if name in (one.uid, one._name)]
         if len(matching) == 1:
             return matching[0]
         known = "; ".join(f"{one._name!r} (uid {one.uid!r})" for one in matching or found)
-        few = f"{len(matching)} devices are called {name!r}, choose by UID: {known}"
-        none = f"CoreAudio has no device with the name or UID {name!r}; there are: {known}"
+        few = f"{len(matching)} devices are called {shown(name)}, choose by UID: {known}"
+        none = f"CoreAudio has no device with the name or UID {shown(name)}; there are: {known}"
         raise DeviceNotFoundError(few if matching else none)
 
     def create_aggregate(

@@ -7,7 +7,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from voicecoil.arguments import check_seconds
+from voicecoil.arguments import check_seconds, shown
 from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.sample_rate import rate_is, really_runs_at
 from voicecoil.errors import (
@@ -107,8 +107,8 @@ class _Set:
         mine = self.asked is True or self.asked == os.getpid()
         if not mine and self.asked not in (False, -1):
             raise ArgumentError(
-                f"{self.row.name}={self.asked!r}; possible are True and False, and this process's "
-                f"number, {os.getpid()}"
+                f"{self.row.name}={shown(self.asked)}; possible are True and False, and this "
+                f"process's number, {os.getpid()}"
             )
         self.asked = os.getpid() if mine else -1
         self.wanted = self.asked
@@ -226,8 +226,9 @@ class _Set:
         if seen != self.old or self.is_near(seen):
             return seen
         raise ChangeTimeoutError(
-            f"{self.thing!r} accepted {self.row.name}={self.asked!r}, but after {timeout_s:g} s it "
-            f"still has {seen!r}: choose another value, or end what else uses the object"
+            f"{self.thing!r} accepted {self.row.name}={shown(self.asked)}, but after "
+            f"{timeout_s:g} s it still has {shown(seen)}: choose another value, or end what else "
+            "uses the object"
         )
 
 
@@ -242,7 +243,7 @@ def set_and_wait(
     """Sets a property and returns what the object made of it; see `HalObject.set`."""
     if row.type == "id" and isinstance(value, str):
         raise ArgumentTypeError(
-            f"{row.name}={value!r}: give an object, such as hal.device({value!r})"
+            f"{row.name}={shown(value)}: give an object, such as hal.device({shown(value)})"
         )
     seconds = WAIT_S if timeout_s is None else check_seconds(timeout_s, "timeout_s")
     one = _Set(thing, row, value, scope, element)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.change_queue import ChangeQueue
 from voicecoil.drivers.coreaudio._hal import REPORTED_BY_IO_THREADS
 from voicecoil.drivers.coreaudio.changes import RESTARTED
@@ -393,7 +394,8 @@ def watch(
     """
     if not isinstance(thing, HalObject):
         raise ArgumentTypeError(
-            f"watch({thing!r}): an object of voicecoil.hal is needed; vc.watch() is for devices"
+            f"watch({shown(thing)}): an object of voicecoil.hal is needed; vc.watch() is for "
+            "devices"
         )
     if names:
         rows = [thing._row(name) for name in names]

@@ -6,6 +6,7 @@ import contextlib
 import operator
 from typing import Any
 
+from voicecoil.arguments import shown
 from voicecoil.pyaudio import constants as pa
 from voicecoil.pyaudio import stream as streams
 from voicecoil.pyaudio.formats import FORMATS, format_of_width, sample_bytes
@@ -166,7 +167,7 @@ class PyAudio:
             The stream.
         """
         if stream not in self._streams:
-            raise ValueError(f"Stream {stream!r} not found")
+            raise ValueError(f"Stream {shown(stream)} not found")
         stream.close()
 
     def _remove_stream(self, stream: streams.Stream) -> None:

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import shown
 from voicecoil.pyaudio import constants as pa
 from voicecoil.pyaudio.formats import FORMATS, sample_bytes
 from voicecoil.sounddevice.errors import CallbackAbort, CallbackStop, PortAudioError
@@ -136,7 +137,9 @@ class Stream:
         if flag == pa.paAbort:
             raise CallbackAbort
         if flag != pa.paContinue:
-            raise ValueError(f"the callback returned the flag {flag!r}; possible are 0, 1 and 2")
+            raise ValueError(
+                f"the callback returned the flag {shown(flag)}; possible are 0, 1 and 2"
+            )
 
     def _open_stream(self) -> Any:
         if self._stream.closed:
@@ -325,5 +328,5 @@ def _index(device: Any) -> int | None:
     try:
         index = operator.index(device)
     except TypeError:
-        raise ValueError(f"the index of a device must be an integer, not {device!r}") from None
+        raise ValueError(f"the index of a device must be an integer, not {shown(device)}") from None
     return index if index >= 0 else None  # as PyAudio; programs have -1 for "no choice"

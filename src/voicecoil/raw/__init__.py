@@ -32,6 +32,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.driver import FRAMEWORKS, CoreAudioDriver
 from voicecoil.drivers.coreaudio.status import status_error
 from voicecoil.errors import ArgumentError, DriverError, SymbolMissingError
@@ -116,7 +117,8 @@ class Frameworks:
         needs = f"; it needs macOS {since}" if since else ""
         where = ", ".join(self._paths or (framework,))
         raise SymbolMissingError(
-            f"{where} has no symbol {name!r}{needs}, or it is not part of the simulated CoreAudio"
+            f"{where} has no symbol {shown(name)}{needs}, or it is not part of the simulated "
+            "CoreAudio"
         )
 
     def function(
@@ -166,8 +168,8 @@ class Frameworks:
         else:
             asked = did_you_mean(name, _names()) if not name.startswith("_") else ""
             raise AttributeError(
-                f"voicecoil.raw has no {name!r}; function(name, returns, *arguments) calls what "
-                "its table lacks" + (f"; {asked}" if asked else ""),
+                f"voicecoil.raw has no {shown(name)}; function(name, returns, *arguments) calls "
+                "what its table lacks" + (f"; {asked}" if asked else ""),
                 name=name,
                 obj=self,
             )
@@ -290,13 +292,13 @@ def signature(name: str) -> str:
     if name not in abi()["functions"]:
         asked = did_you_mean(str(name), abi()["functions"])
         raise ArgumentError(
-            f"signature({name!r}): voicecoil.raw has no such function; "
+            f"signature({shown(name)}): voicecoil.raw has no such function; "
             + (asked or "dir(voicecoil.raw) lists its names")
         )
     _, since, returns, is_status, parameters = abi()["functions"][name]
-    shown = ", ".join(f"{text} {parameter}" for parameter, text in parameters) or "void"
+    listed = ", ".join(f"{text} {parameter}" for parameter, text in parameters) or "void"
     newer = f"  // macOS {since}" if since else ""
-    return f"{'OSStatus' if is_status else returns} {name}({shown});{newer}"
+    return f"{'OSStatus' if is_status else returns} {name}({listed});{newer}"
 
 
 def __getattr__(name: str) -> Any:

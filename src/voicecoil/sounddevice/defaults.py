@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from voicecoil.arguments import shown
 from voicecoil.sounddevice import devices
 
 __all__ = ["SYSTEM", "InputOutputPair", "default", "pick", "split"]
@@ -20,7 +21,7 @@ def split(value: Any) -> tuple[Any, Any]:
     except TypeError:
         return value, value
     except ValueError:
-        raise ValueError(f"Only single values and pairs are allowed, not {value!r}") from None
+        raise ValueError(f"Only single values and pairs are allowed, not {shown(value)}") from None
     return first, second
 
 
@@ -91,11 +92,11 @@ class default:  # noqa: N801 - programs use this name
         if name in self._pairs:
             self.__dict__[name]._values[:] = split(value)
         elif not name.startswith("_") and isinstance(getattr(type(self), name, self), property):
-            raise AttributeError(f"property {name!r} of 'default' object has no setter")
+            raise AttributeError(f"property {shown(name)} of 'default' object has no setter")
         elif name in type(self).__dict__ and not callable(type(self).__dict__[name]):
             self.__dict__[name] = value
         else:
-            raise AttributeError(f"'default' object has no attribute {name!r}")
+            raise AttributeError(f"'default' object has no attribute {shown(name)}")
 
     @property
     def hostapi(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from voicecoil.arguments import shown
 from voicecoil.sounddevice.errors import NO_READ, NO_WRITE, fault
 from voicecoil.sounddevice.streams import StreamBase
 
@@ -25,7 +26,7 @@ class InputStreamBase(StreamBase):
         """Return `frames` frames as bytes, and whether input was lost before them."""
         frames = operator.index(frames)
         if frames < 0:
-            raise ValueError(f"negative array length: frames={frames!r}; give 0 or more")
+            raise ValueError(f"negative array length: frames={shown(frames)}; give 0 or more")
         if self._exchange is None:
             raise fault(NO_READ)
         data = bytearray(frames * channels * size)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import shown
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,7 +30,7 @@ def check_format(dtype: Any, kind: str) -> str:
             name = None
     if name not in BYTES:
         raise ValueError(
-            f"Invalid {kind} sample format: {dtype!r}; possible are {', '.join(BYTES)}"
+            f"Invalid {kind} sample format: {shown(dtype)}; possible are {', '.join(BYTES)}"
         )
     return str(name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
+from voicecoil.arguments import shown
 from voicecoil.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Options:
         lost = os.environ.get(LOST_VARIABLE) or "stop"
         if lost not in (possible := _POSSIBLE["on_device_lost"]):
             raise ArgumentError(
-                f"the environment variable {LOST_VARIABLE}={lost!r}; possible are "
+                f"the environment variable {LOST_VARIABLE}={shown(lost)}; possible are "
                 f"{', '.join(map(repr, possible))}"
             )
         self.on_device_lost = lost  # type: ignore[assignment]
@@ -59,11 +60,11 @@ class Options:
     def __setattr__(self, name: str, value: object) -> None:
         if name not in ("driver", *_POSSIBLE):
             raise AttributeError(
-                f"there is no option {name!r}; there are driver, {', '.join(_POSSIBLE)}"
+                f"there is no option {shown(name)}; there are driver, {', '.join(_POSSIBLE)}"
             )
         if name != "driver" and value not in _POSSIBLE[name]:
             raise ValueError(
-                f"{name}={value!r}; possible are {', '.join(map(repr, _POSSIBLE[name]))}"
+                f"{name}={shown(value)}; possible are {', '.join(map(repr, _POSSIBLE[name]))}"
             )
         super().__setattr__(name, value)
 

@@ -6,6 +6,7 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import shown
 from voicecoil.limits import BLOCK_RANGE_FRAMES, RATE_RANGE_HZ
 from voicecoil.sounddevice import devices, state
 from voicecoil.sounddevice.defaults import pick, split
@@ -111,7 +112,7 @@ def _check_latency(latency: Any) -> str | float:
         return str(latency)
     if isinstance(latency, str):
         raise TypeError(
-            f"latency={latency!r}; it must be real number, not str, or one of 'low' and 'high'"
+            f"latency={shown(latency)}; it must be real number, not str, or one of 'low' and 'high'"
         )
     return float(latency)
 
@@ -126,7 +127,7 @@ def _check_settings(settings: Any) -> CoreAudioSettings | None:
             "Incompatible host API specific stream info: ASIO is not supported", -9984
         )
     raise AttributeError(
-        f"extra_settings={settings!r}; give CoreAudioSettings, WasapiSettings or None"
+        f"extra_settings={shown(settings)}; give CoreAudioSettings, WasapiSettings or None"
     )
 
 
@@ -138,7 +139,7 @@ def samplerate_of(samplerate: Any, ways: list[Direction], doing: str = "") -> fl
         # The input of a duplex stream may be another device. The output's clock is the stream's.
         return ways[-1].default_rate
     if isinstance(samplerate, str | bytes):
-        raise TypeError(f"samplerate={samplerate!r}; it must be real number, not str")
+        raise TypeError(f"samplerate={shown(samplerate)}; it must be real number, not str")
     rate = float(samplerate)
     low, high = RATE_RANGE_HZ
     if not low <= rate <= high:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from voicecoil.arguments import shown
 from voicecoil.sounddevice import devices, state
 from voicecoil.sounddevice.defaults import SYSTEM, pick
 from voicecoil.sounddevice.errors import PortAudioError
@@ -69,7 +70,7 @@ def query_devices(device: Any = None, kind: str | None = None) -> Any:
         There is no device with this index.
     """
     if kind not in ("input", "output", None):
-        raise ValueError(f"Invalid kind: {kind!r}; possible are 'input', 'output' and None")
+        raise ValueError(f"Invalid kind: {shown(kind)}; possible are 'input', 'output' and None")
     if device is None and kind is None:
         return DeviceList(devices.device_dicts())
     with devices.one_look():
@@ -162,7 +163,7 @@ def _matching(text: str, kind: str | None) -> int:
     what = kind or "input/output"
     if not matches:
         raise ValueError(
-            f"No {what} device matching {text!r}; there are: "
+            f"No {what} device matching {shown(text)}; there are: "
             + ("; ".join(one["name"] for one in listed) or "none")
         )
     if len(matches) == 1:
@@ -173,7 +174,7 @@ def _matching(text: str, kind: str | None) -> int:
     if len(exact) == 1:
         return int(exact[0])
     rows = "\n".join(f"[{index}] {full}" for index, full in matches)
-    raise ValueError(f"Multiple {what} devices found for {text!r}:\n{rows}")
+    raise ValueError(f"Multiple {what} devices found for {shown(text)}:\n{rows}")
 
 
 def _name(full: str) -> str:

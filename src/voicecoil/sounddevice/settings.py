@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from voicecoil.arguments import shown
+
 __all__ = ["AsioSettings", "CoreAudioSettings", "WasapiSettings"]
 
 _QUALITIES = {"min": "QQ", "low": "LQ", "medium": "MQ", "high": "HQ", "max": "VHQ"}
@@ -48,8 +50,8 @@ class CoreAudioSettings:
     ) -> None:
         if conversion_quality not in _QUALITIES:
             raise ValueError(
-                f"conversion_quality={conversion_quality!r}; conversion_quality must be one of "
-                f"{list(_QUALITIES)}"
+                f"conversion_quality={shown(conversion_quality)}; conversion_quality must be one "
+                f"of {list(_QUALITIES)}"
             )
         self._channel_map = None if channel_map is None else [int(one) for one in channel_map]
         self._change_device_parameters = bool(change_device_parameters)

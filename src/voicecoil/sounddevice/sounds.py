@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import shown
 from voicecoil.sounddevice import state
 from voicecoil.sounddevice.array_streams import InputStream, OutputStream, Stream
 from voicecoil.sounddevice.errors import BAD_STREAM, CallbackStop, fault
@@ -285,11 +286,11 @@ class _Take:
             return sound
         self._places, self.output_channels = self._mapping(mapping)
         if len(set(self._places.tolist())) < self._places.size:
-            raise ValueError(f"each channel may only appear once in mapping, not {mapping!r}")
+            raise ValueError(f"each channel may only appear once in mapping, not {shown(mapping)}")
         if channels not in (1, self._places.size):
             raise ValueError(
                 "number of output channels != size of output mapping: data has "
-                f"{channels} channels, and mapping={mapping!r}"
+                f"{channels} channels, and mapping={shown(mapping)}"
             )
         if self.output_channels == 1:
             # A stream with one channel would be played on both channels of the stereo pair.
@@ -315,7 +316,7 @@ class _Take:
         elif channels != self._sources.size:
             raise ValueError(
                 "number of input channels != size of input mapping: "
-                f"{channels} channels, and mapping={mapping!r}"
+                f"{channels} channels, and mapping={shown(mapping)}"
             )
         self.input_dtype = self._format(recording.dtype)
         return recording
@@ -337,21 +338,23 @@ class _Take:
             return self._np.zeros((frames, channels), dtype, order="C")
         except TypeError as error:
             if isinstance(frames, float):
-                raise TypeError(f"'frames' must be an integer, not {frames!r}") from error
+                raise TypeError(f"'frames' must be an integer, not {shown(frames)}") from error
             raise
 
     def _mapping(self, mapping: Any) -> tuple[NDArray[Any], int]:
         """Return the channels of a mapping, 0-based, and the number that the stream needs."""
         places = self._np.array(mapping, copy=True).reshape(-1)
         if places.min() < 1:
-            raise ValueError(f"channel numbers must not be < 1, and mapping={mapping!r}")
+            raise ValueError(f"channel numbers must not be < 1, and mapping={shown(mapping)}")
         return (places - 1).astype(int), int(places.max())
 
     def _format(self, dtype: Any) -> str:
         """Return the stream's sample format for an array."""
         name = str(dtype.name)
         if name not in _FORMATS:
-            raise TypeError(f"Unsupported data type: {name!r}; possible are {', '.join(_FORMATS)}")
+            raise TypeError(
+                f"Unsupported data type: {shown(name)}; possible are {', '.join(_FORMATS)}"
+            )
         return "float32" if name == "float64" else name
 
     def write(self, outdata: NDArray[Any]) -> None:

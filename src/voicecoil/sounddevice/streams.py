@@ -6,6 +6,7 @@ import operator
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from voicecoil.arguments import shown
 from voicecoil.errors import Stop, VoicecoilError
 from voicecoil.lifetime.flag import Flag
 from voicecoil.sounddevice import state
@@ -301,7 +302,7 @@ class StreamBase:
         if error is not None:
             self._error = None  # the error that is already being raised is the one to see
             if raised is not None and raised is not error:
-                error.add_note(f"the stream's callback had raised {raised!r}")
+                error.add_note(f"the stream's callback had raised {shown(raised)}")
         try:
             self.stop()
         finally:
