@@ -38,6 +38,7 @@ static client *sink, *source;
 static port *playback[MAX_CHANNELS], *capture[MAX_CHANNELS];
 static unsigned channels;
 static uint32_t period;
+static uint32_t beyond[2]; /* latency of the card's own converters: capture, playback */
 
 static float *memory;
 static size_t capacity_frames;
@@ -84,12 +85,13 @@ static int run_source(uint32_t frames, void *unused) {
 
 static void tell_latency(int mode, void *unused) {
     (void)unused;
-    range none = {0, 0}, one_period = {period, period};
+    range in = {period + beyond[0], period + beyond[0]};
+    range out = {beyond[1], beyond[1]};
     for (unsigned c = 0; c < channels; c++) {
         if (mode == PLAYBACK_LATENCY) {
-            set_range(playback[c], mode, &none);
+            set_range(playback[c], mode, &out);
         } else {
-            set_range(capture[c], mode, &one_period);
+            set_range(capture[c], mode, &in);
         }
     }
 }
@@ -158,6 +160,14 @@ int card_plug(unsigned with_channels, float *to, size_t frames) {
     tell_latency(CAPTURE_LATENCY, NULL);
     tell_latency(PLAYBACK_LATENCY, NULL);
     return activate(sink) || activate(source);
+}
+
+/* Sets the latencies beyond JACK's buffers, frames. */
+void card_set_latencies(uint32_t capture_frames, uint32_t playback_frames) {
+    beyond[0] = capture_frames;
+    beyond[1] = playback_frames;
+    tell_latency(CAPTURE_LATENCY, NULL);
+    tell_latency(PLAYBACK_LATENCY, NULL);
 }
 
 void card_unplug(void) {

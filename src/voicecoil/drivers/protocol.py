@@ -81,8 +81,11 @@ class Device:
 
     Notes
     -----
-    The attributes from `transport` on are None if the driver cannot tell. CoreAudio tells all of
-    them, PulseAudio and PipeWire `transport`, `manufacturer` and `model`, and JACK `samplerates`.
+    The attributes from `transport` on are None if the driver cannot tell. CoreAudio and virtual
+    devices tell all that they have. PulseAudio and PipeWire tell `transport`, `manufacturer` and
+    `model`, and so does ALSA for the PCMs of a sound card. ALSA and JACK tell `samplerates`, which
+    PulseAudio converts. JACK tells the latencies, which the device of a stream may lack. ALSA tells
+    no latencies, and PulseAudio only those of a running stream: see `Stream.latency`.
     Two devices are equal if the other attributes are.
     """
 

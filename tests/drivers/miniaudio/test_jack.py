@@ -95,6 +95,20 @@ class TestJack(DriverContract):
         assert device.is_default_input
         assert device.is_default_output
 
+    def test_the_device_has_the_latency_of_the_card_without_the_buffer(self, rig: JackRig) -> None:
+        period = rig.cycle_frames
+        for card, device in (((0, 0), (0, 0)), ((37, period + 41), (37, 41))):
+            rig.card.library.card_set_latencies(*card)
+            try:
+                found = rig.driver.devices()[0]
+                with vc.Stream(lambda block: None, driver=rig.driver, latency="low") as stream:
+                    rig.advance(3)
+                    parts = [one.device_frames for one in stream.latency]
+            finally:
+                rig.card.library.card_set_latencies(0, 0)
+            assert (found.input_latency_frames, found.output_latency_frames) == device
+            assert tuple(parts) == device
+
     def test_the_period_is_the_servers(self, rig: JackRig) -> None:
         with self.open_output(rig, CodedOutput()) as stream:
             assert stream.blocksize == rig.cycle_frames

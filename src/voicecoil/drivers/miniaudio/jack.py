@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from typing import Any
 
 from voicecoil.drivers.miniaudio import _io, library
 from voicecoil.drivers.protocol import Direction
@@ -11,6 +12,7 @@ from voicecoil.drivers.protocol import Direction
 __all__ = [
     "NO_JACK",
     "Jack",
+    "card_latencies",
     "client_name",
     "functions",
     "is_pipewire",
@@ -146,6 +148,25 @@ def sound_card_port(client: int, direction: Direction) -> int:
     way = _IS_OUTPUT if direction == "input" else _IS_INPUT
     names = _physical_ports(jack, client, way)
     return (jack.jack_port_by_name(client, names[0]) or 0) if names else 0
+
+
+def card_latencies(client: int) -> dict[str, Any]:
+    """Return the fields of `Device` with the latencies of the sound card, without JACK's buffer.
+
+    The latency of a port counts from the beginning of a cycle, so that it includes the buffer. The
+    call may wait for a period; see `port_latency_frames`.
+    """
+    jack = library.jack()
+    if jack is None or not hasattr(jack, "jack_get_buffer_size"):
+        return {}
+    period = int(jack.jack_get_buffer_size(client))
+    found: dict[str, Any] = {}
+    directions: tuple[Direction, ...] = ("input", "output")
+    for direction in directions:
+        port = sound_card_port(client, direction)
+        frames = port_latency_frames(port, direction)
+        found[f"{direction}_latency_frames"] = None if frames is None else max(0, frames - period)
+    return found
 
 
 def port_latency_frames(port: int, direction: Direction) -> int | None:

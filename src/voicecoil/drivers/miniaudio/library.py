@@ -278,6 +278,7 @@ _POINTER = ctypes.c_void_p  # to a client, a port or a function
 # name -> (result type, argument types), as in jack/jack.h
 _JACK_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "jack_free": (None, [_POINTER]),
+    "jack_get_buffer_size": (ctypes.c_uint32, [_POINTER]),
     "jack_get_ports": (
         ctypes.POINTER(ctypes.c_char_p),
         [_POINTER, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong],

@@ -11,12 +11,12 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from voicecoil.arguments import program_name
 from voicecoil.drivers.call_thread import check_wanted
-from voicecoil.drivers.miniaudio import _io, jack, library, pulse, pulse_facts
+from voicecoil.drivers.miniaudio import _io, alsa_facts, jack, library, pulse, pulse_facts
 from voicecoil.drivers.miniaudio.jack_client import Spare
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
@@ -72,6 +72,14 @@ class Context:
             self._retired = True
         if free:
             self._free(self.pointer)
+
+
+class _Form(NamedTuple):
+    """One direction of a device."""
+
+    channels: int
+    samplerate: int
+    samplerates: tuple[int, ...] = ()  # that the sound system lists, Hz; empty: not known
 
 
 @dataclass(frozen=True)
@@ -246,10 +254,14 @@ class Session:
 
     def _list_jack(self, spare: Spare) -> list[_Listed]:
         inputs, outputs, rate = jack.ports(spare.client())
-        forms = [(count, rate) if count else None for count in (inputs, outputs)]
+        forms = [_Form(count, rate, (rate,)) if count else None for count in (inputs, outputs)]
         if not any(forms):
             return []
-        return [self._listed(self._kind.title, self._kind.key, forms, (None, None))]
+        listed = self._listed(self._kind.title, self._kind.key, forms, (None, None))
+        if self._system.is_held:
+            return [listed]  # a stream is about to open it, and asks for the latency when needed
+        latencies = jack.card_latencies(spare.client())
+        return [replace(listed, device=replace(listed.device, **latencies))]
 
     def ids(self, device: Device) -> tuple[bytes | None, bytes | None]:
         """Returns the native ids for (capture, playback) of a device that was listed."""
@@ -327,21 +339,25 @@ class Session:
         self,
         name: str,
         uid: str,
-        formats: list[Any],
+        formats: list[_Form | None],
         ids: tuple[bytes | None, bytes | None],
     ) -> _Listed:
-        inputs, outputs = (form[0] if form else 0 for form in formats)
-        rate = (formats[1] or formats[0])[1]
+        inputs, outputs = (form.channels if form else 0 for form in formats)
+        ways = [form for form in reversed(formats) if form is not None]
+        rate = ways[0].samplerate
         facts: dict[str, Any] = {}
-        if self._kind.key == "jack":
-            facts = {"samplerates": (float(rate),)}  # the server's, which clients cannot change
+        if self._kind.key in ("jack", "alsa"):
+            rates = set.intersection(*(set(form.samplerates) for form in ways))
+            facts = {"samplerates": tuple(map(float, sorted(rates))) or None}
+        if self._kind.key == "alsa":
+            facts |= alsa_facts.facts_of(uid.partition(":")[2])
         elif self._kind.key == "pulse":
             uids = [uid] if any(ids) else [self.defaults[way] for way in WAYS if formats[way]]
             facts = pulse_facts.facts_of([one.partition(":")[2] for one in uids if one])
         return _Listed(Device(name, uid, "miniaudio", inputs, outputs, float(rate), **facts), ids)
 
-    def _formats(self, context: Any, raw: bytes | None, way: int) -> tuple[int, int] | None:
-        """Returns (channels, rate in Hz) of a device; None if it does not have that direction."""
+    def _formats(self, context: Any, raw: bytes | None, way: int) -> _Form | None:
+        """Returns a direction of a device; None if the device does not have it."""
         ffi, lib = self.library.ffi, self.library.lib
         native = ffi.NULL
         if raw is not None:
@@ -361,4 +377,5 @@ class Session:
             channels = 0
         rates = [form.sampleRate for form in formats if form.channels == channels]
         rate = max((r for r in rates if r <= ANY_RATE_HZ), default=0) or max(rates, default=0)
-        return channels or ANY_CHANNELS, rate or ANY_RATE_HZ
+        listed = tuple({form.sampleRate for form in formats} - {0})
+        return _Form(channels or ANY_CHANNELS, rate or ANY_RATE_HZ, listed)
