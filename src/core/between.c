@@ -33,18 +33,6 @@ static steps steps_of(const vc_path *path) {
 #if defined(VC_HAS_AVX2)
 #include "between_avx2.h"
 #include "between_avx512.h"
-
-static void make_wide(float *made, const float *from, uint32_t channels, const vc_path *path,
-                      uint32_t frames) {
-    const bool dense = is_dense(path, frames);
-    if (channels == 1) {
-        dense ? make_mono_avx512(made, from, path, frames)
-              : make_mono_avx2(made, from, path, (int32_t)frames);
-    } else {
-        dense ? make_stereo_avx512(made, from, path, frames)
-              : make_stereo_avx2(made, from, path, (int32_t)frames);
-    }
-}
 #endif
 
 /* Writes the whole frames before the positions, and how far the positions are after them. */
@@ -103,7 +91,8 @@ void vc_between_frames(float *made, const float *clip, uint32_t channels, const 
     const float *from = clip + ((ptrdiff_t)path->base - 1) * (ptrdiff_t)channels;
 #if defined(VC_HAS_AVX2)
     if (channels <= 2 && __builtin_cpu_supports("avx2")) {
-        make_wide(made, from, channels, path, frames);
+        channels == 1 ? make_mono_avx2(made, from, path, (int32_t)frames)
+                      : make_stereo_avx2(made, from, path, (int32_t)frames);
         return;
     }
 #endif
@@ -117,4 +106,18 @@ void vc_between_frames(float *made, const float *clip, uint32_t channels, const 
     } else {
         make_many(made, from, whole, after, channels, frames);
     }
+}
+
+void vc_between_add(float *to, uint32_t channels, const float *clip, uint32_t own,
+                    const vc_path *path, uint32_t frames, const vc_gains *gains) {
+#if defined(VC_HAS_AVX2)
+    if (channels == 2 && (!gains->move || gains->fading == NULL) && is_dense(path, frames)) {
+        add_avx512(to, clip + ((ptrdiff_t)path->base - 1) * (ptrdiff_t)own, own, path, frames,
+                   gains);
+        return;
+    }
+#endif
+    float made[VC_PATH_SAMPLES];
+    vc_between_frames(made, clip, own, path, frames);
+    vc_gains_add(to, channels, made, own, frames, gains);
 }

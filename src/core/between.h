@@ -2,12 +2,14 @@
 #ifndef VOICECOIL_BETWEEN_H
 #define VOICECOIL_BETWEEN_H
 
+#include "gains.h"
 #include "realtime.h"
 
 #include <stdint.h>
 
-/* Most frames that one path has, and most frames of the clip that it goes through. */
-enum { VC_PATH_FRAMES = 64, VC_PATH_LENGTH = 1 << 21 };
+/* Most frames that one path has, most of their samples that vc_between_add takes, and most frames
+ * of the clip that the path goes through. */
+enum { VC_PATH_FRAMES = 64, VC_PATH_SAMPLES = 512, VC_PATH_LENGTH = 1 << 21 };
 
 /* Positions in a clip for frames that follow each other. The rate moves along a straight line, so
  * each position follows from the first one alone, and the roundings of many frames do not add up.
@@ -26,17 +28,21 @@ static inline double vc_path_at(const vc_path *path, double frame) VC_REALTIME {
 }
 
 /* Catmull-Rom: a cubic through the two middle samples of four, with the slopes of their neighbours.
- * `t` is the position after `x1`. If the four are equal, the result is the same, exactly. */
+ * `t` is the position after `x1`. It is the line between the two, and a bend that depends on the
+ * other two. If the four are equal, the result is the same, exactly. */
 static inline float vc_between(float x0, float x1, float x2, float x3, float t) VC_REALTIME {
     const float before = x1 - x0, within = x2 - x1, after = x3 - x2;
-    const float bend = within - before, cubic = (after - within) - bend;
-    const float square = bend + cubic * (t - 1.0f);
-    return x1 + ((before + within) + square * t) * (0.5f * t);
+    const float bend = within - before, change = (after - within) - bend;
+    return x1 + t * (within + (0.5f * (t - 1.0f)) * (bend + t * change));
 }
 
 /* Makes up to VC_PATH_FRAMES frames of the same cubic, at positions that are rounded down to 2^-23
  * frames. The clip must have the frame before each position and the two frames after it. [IO] */
 void vc_between_frames(float *made, const float *clip, uint32_t channels, const vc_path *path,
                        uint32_t frames) VC_REALTIME;
+/* Adds them to an output, as vc_gains_add does. There are at most VC_PATH_SAMPLES samples of the
+ * clip. [IO] */
+void vc_between_add(float *to, uint32_t channels, const float *clip, uint32_t own,
+                    const vc_path *path, uint32_t frames, const vc_gains *gains) VC_REALTIME;
 
 #endif

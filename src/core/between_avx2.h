@@ -40,10 +40,10 @@ INLINE_AVX2 static __m256 between_avx2(__m256 x0, __m256 x1, __m256 x2, __m256 x
     const __m256 to_next = _mm256_sub_ps(from_one, _mm256_set1_ps(2.0f));
     const __m256 before = _mm256_sub_ps(x1, x0), within = _mm256_sub_ps(x2, x1);
     const __m256 after = _mm256_sub_ps(x3, x2), bend = _mm256_sub_ps(within, before);
-    const __m256 cubic = _mm256_sub_ps(_mm256_sub_ps(after, within), bend);
-    const __m256 square = _mm256_add_ps(bend, _mm256_mul_ps(cubic, to_next));
-    const __m256 slope = _mm256_add_ps(_mm256_add_ps(before, within), _mm256_mul_ps(square, t));
-    return _mm256_add_ps(x1, _mm256_mul_ps(slope, _mm256_mul_ps(_mm256_set1_ps(0.5f), t)));
+    const __m256 change = _mm256_sub_ps(_mm256_sub_ps(after, within), bend);
+    const __m256 bent = _mm256_mul_ps(_mm256_mul_ps(_mm256_set1_ps(0.5f), to_next),
+                                      _mm256_add_ps(bend, _mm256_mul_ps(t, change)));
+    return _mm256_add_ps(x1, _mm256_mul_ps(t, _mm256_add_ps(within, bent)));
 }
 
 INLINE_AVX2 static __m256i load_both(const float *low, const float *high) {

@@ -19,10 +19,10 @@ INLINE_AVX512 static __m512 between_512(__m512 x0, __m512 x1, __m512 x2, __m512 
     const __m512 to_next = _mm512_sub_ps(from_one, _mm512_set1_ps(2.0f));
     const __m512 before = _mm512_sub_ps(x1, x0), within = _mm512_sub_ps(x2, x1);
     const __m512 after = _mm512_sub_ps(x3, x2), bend = _mm512_sub_ps(within, before);
-    const __m512 cubic = _mm512_sub_ps(_mm512_sub_ps(after, within), bend);
-    const __m512 square = _mm512_add_ps(bend, _mm512_mul_ps(cubic, to_next));
-    const __m512 slope = _mm512_add_ps(_mm512_add_ps(before, within), _mm512_mul_ps(square, t));
-    return _mm512_add_ps(x1, _mm512_mul_ps(slope, _mm512_mul_ps(_mm512_set1_ps(0.5f), t)));
+    const __m512 change = _mm512_sub_ps(_mm512_sub_ps(after, within), bend);
+    const __m512 bent = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(0.5f), to_next),
+                                      _mm512_add_ps(bend, _mm512_mul_ps(t, change)));
+    return _mm512_add_ps(x1, _mm512_mul_ps(t, _mm512_add_ps(within, bent)));
 }
 
 INLINE_AVX512 static __m512d load_stereo(const float *x) {
@@ -61,11 +61,46 @@ INLINE_AVX512 static __m512 sixteen_mono_512(const float *x, __m512i at, __m512i
 
 INLINE_AVX512 static __m512i all(uint64_t value) { return _mm512_set1_epi64((int64_t)value); }
 
-/* `channels` is a constant, 1 or 2. The path is dense. */
-INLINE_AVX512 static void make_dense(float *made, const float *from, uint32_t channels,
-                                     const vc_path *path, uint32_t frames) {
-    const uint64_t group = channels == 1 ? 16 : 8; /* frames that are made at once */
+/* The gains of eight stereo frames. */
+typedef struct eight_gains {
+    __m512 of[4], numbers; /* as in vc_curve, and the numbers of the frames */
+} eight_gains;
+
+INLINE_AVX512 static eight_gains eight_gains_of(const vc_gains *gains) {
+    const __m512i frames = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    eight_gains eight = {.numbers = _mm512_cvtepi32_ps(frames)};
+    for (int i = 0; i < (gains->move ? 4 : 1); i++) {
+        eight.of[i] = _mm512_mask_mov_ps(_mm512_set1_ps(gains->left.of[i]), 0xaaaa,
+                                         _mm512_set1_ps(gains->right.of[i]));
+    }
+    return eight;
+}
+
+/* Adds eight stereo frames, or as many of them as there are samples, and goes to the next gains. */
+INLINE_AVX512 static void add_eight(float *to, __m512 sound, uint32_t samples, eight_gains *eight,
+                                    bool move) {
+    __m512 gains = eight->of[0];
+    if (move) {
+        gains = _mm512_add_ps(eight->of[2], _mm512_mul_ps(eight->numbers, eight->of[3]));
+        gains = _mm512_add_ps(eight->of[1], _mm512_mul_ps(eight->numbers, gains));
+        gains = _mm512_add_ps(eight->of[0], _mm512_mul_ps(eight->numbers, gains));
+        eight->numbers = _mm512_add_ps(eight->numbers, _mm512_set1_ps(8.0f));
+    }
+    sound = _mm512_mul_ps(sound, gains);
+    if (samples >= 16) {
+        _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), sound));
+    } else {
+        const __mmask16 in = (__mmask16)((1u << samples) - 1);
+        _mm512_mask_storeu_ps(to, in, _mm512_add_ps(_mm512_maskz_loadu_ps(in, to), sound));
+    }
+}
+
+/* Adds a dense path to a stereo output. `own` is a constant, 1 or 2. */
+INLINE_AVX512 static void add_dense(float *to, const float *from, uint32_t own, const vc_path *path,
+                                    uint32_t frames, const vc_gains *gains, bool move) {
     const __m512i numbers = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    const uint64_t group = own == 1 ? 16 : 8; /* frames that are made at once */
+    eight_gains eight = eight_gains_of(gains);
     steps next = steps_of(path);
     /* How far eight frames are after the first of them. */
     __m512i ahead = _mm512_mullo_epi64(numbers, all(next.step)), more = all(0);
@@ -74,37 +109,46 @@ INLINE_AVX512 static void make_dense(float *made, const float *from, uint32_t ch
         ahead = _mm512_add_epi64(ahead, _mm512_mullo_epi64(sums, all(next.change)));
         more = _mm512_mullo_epi64(numbers, all(8 * next.change));
     }
-    for (uint32_t f = 0; f < frames; f += (uint32_t)group) {
+    for (uint32_t samples = 2 * frames;;) {
         const uint64_t whole = next.at >> FRAME_BITS, rest = next.at - (whole << FRAME_BITS);
         const __m512i at = _mm512_add_epi64(ahead, all(rest));
-        __m512 sum;
-        if (channels == 1) {
+        if (next.change != 0) {
             ahead = _mm512_add_epi64(ahead, more);
+        }
+        if (own == 2) {
+            add_eight(to, eight_stereo_512(from + 2 * whole, at), samples, &eight, move);
+        } else {
             const __m512i later = all(rest + 8 * next.step + 28 * next.change);
-            sum = sixteen_mono_512(from + whole, at, _mm512_add_epi64(ahead, later));
-        } else {
-            sum = eight_stereo_512(from + 2 * whole, at);
+            const __m512 sound = sixteen_mono_512(from + whole, at, _mm512_add_epi64(ahead, later));
+            const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+            const __m512i last = _mm512_add_epi32(twice, _mm512_set1_epi32(8));
+            add_eight(to, _mm512_permutexvar_ps(twice, sound), samples, &eight, move);
+            if (samples > 16) {
+                add_eight(to + 16, _mm512_permutexvar_ps(last, sound), samples - 16, &eight, move);
+            }
+            if (next.change != 0) {
+                ahead = _mm512_add_epi64(ahead, more);
+            }
         }
-        ahead = _mm512_add_epi64(ahead, more);
-        if (f + group <= frames) {
-            _mm512_storeu_ps(made + channels * f, sum);
-        } else {
-            const uint32_t wanted = (1u << channels * (frames - f)) - 1;
-            _mm512_mask_storeu_ps(made + channels * f, (__mmask16)wanted, sum);
+        if (samples <= 2 * group) {
+            return;
         }
+        samples -= 2 * (uint32_t)group;
+        to += 2 * group;
         next.at += group * next.step + group * (group - 1) / 2 * next.change;
         next.step += group * next.change;
     }
 }
 
-AVX512 static void make_stereo_avx512(float *made, const float *from, const vc_path *path,
-                                      uint32_t frames) {
-    make_dense(made, from, 2, path, frames);
-}
-
-AVX512 static void make_mono_avx512(float *made, const float *from, const vc_path *path,
-                                    uint32_t frames) {
-    make_dense(made, from, 1, path, frames);
+AVX512 static void add_avx512(float *to, const float *from, uint32_t own, const vc_path *path,
+                              uint32_t frames, const vc_gains *gains) {
+    if (own == 2) {
+        gains->move ? add_dense(to, from, 2, path, frames, gains, true)
+                    : add_dense(to, from, 2, path, frames, gains, false);
+    } else {
+        gains->move ? add_dense(to, from, 1, path, frames, gains, true)
+                    : add_dense(to, from, 1, path, frames, gains, false);
+    }
 }
 
 /* Whether the frames around sixteen positions are always in a window, and all windows in the clip.

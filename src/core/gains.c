@@ -7,7 +7,6 @@
 #include "avx2.h"
 #include "samples.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -109,13 +108,13 @@ INLINE_AVX2 static void add_wide(float *to, const float *from, uint32_t frames, 
 }
 
 AVX2 static void add_avx2(float *to, const float *from, uint32_t frames, uint32_t own,
-                          const vc_gains *gains, bool moves) {
+                          const vc_gains *gains) {
     if (own == 2) {
-        moves ? add_wide(to, from, frames, 2, gains, true)
-              : add_wide(to, from, frames, 2, gains, false);
+        gains->move ? add_wide(to, from, frames, 2, gains, true)
+                    : add_wide(to, from, frames, 2, gains, false);
     } else {
-        moves ? add_wide(to, from, frames, 1, gains, true)
-              : add_wide(to, from, frames, 1, gains, false);
+        gains->move ? add_wide(to, from, frames, 1, gains, true)
+                    : add_wide(to, from, frames, 1, gains, false);
     }
 }
 
@@ -124,24 +123,42 @@ static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 static bool has_avx2(void) { return false; }
 
 static void add_avx2(float *to, const float *from, uint32_t frames, uint32_t own,
-                     const vc_gains *gains, bool moves) {
-    (void)to, (void)from, (void)frames, (void)own, (void)gains, (void)moves;
+                     const vc_gains *gains) {
+    (void)to, (void)from, (void)frames, (void)own, (void)gains;
 }
 #endif
 
 /* ---- by the number of channels --------------------------------------------------------------- */
 
-void vc_gains_add(float *to, const float *from, uint32_t frames, uint32_t channels, uint32_t own,
+static void add_moving(float *restrict to, uint32_t channels, const float *restrict from,
+                       uint32_t own, uint32_t frames, const vc_gains *gains) {
+    const vc_curve *curves[3] = {&gains->left, &gains->right, &gains->other};
+    float gain[3][VC_GAINS_FRAMES];
+    for (int i = 0; i < 3; i++) {
+        follow(gain[i], curves[i], frames);
+        if (gains->fading != NULL) {
+            fade(gain[i], gains->fading, frames);
+        }
+    }
+    for (uint32_t f = 0; f < frames; f++) {
+        for (uint32_t c = 0; c < channels; c++) {
+            const float now = gain[channels == 1 || c > 2 ? 2 : c][f];
+            to[(size_t)f * channels + c] += from[(size_t)f * own + (own == 1 ? 0 : c)] * now;
+        }
+    }
+}
+
+void vc_gains_add(float *to, uint32_t channels, const float *from, uint32_t own, uint32_t frames,
                   const vc_gains *gains) {
     const float left = gains->left.of[0], right = gains->right.of[0], other = gains->other.of[0];
-    if (channels == 1) {
-        vc_mix_add(to, from, frames, 1, other, 0.0f);
-    } else if (channels == 2 && has_avx2()) {
-        add_avx2(to, from, frames, own, gains, false);
+    if (channels == 2 && has_avx2() && (!gains->move || gains->fading == NULL)) {
+        add_avx2(to, from, frames, own, gains);
+    } else if (gains->move) {
+        add_moving(to, channels, from, own, frames, gains);
     } else if (channels == 2) {
         own == 2 ? add_stereo(to, from, frames, left, right)
                  : add_mono(to, from, frames, left, right);
-    } else if (own == channels && left == other && right == other) {
+    } else if (own == channels && (channels == 1 || (left == other && right == other))) {
         vc_mix_add(to, from, frames, channels, other, 0.0f);
     } else {
         for (uint32_t f = 0; f < frames; f++) {
@@ -149,28 +166,6 @@ void vc_gains_add(float *to, const float *from, uint32_t frames, uint32_t channe
                 const float gain = c == 0 ? left : c == 1 ? right : other;
                 to[(size_t)f * channels + c] += from[(size_t)f * own + (own == 1 ? 0 : c)] * gain;
             }
-        }
-    }
-}
-
-void vc_gains_add_moving(float *to, const float *from, uint32_t frames, uint32_t channels,
-                         uint32_t own, const vc_gains *gains, const float *fading) {
-    if (channels == 2 && fading == NULL && has_avx2()) {
-        add_avx2(to, from, frames, own, gains, true);
-        return;
-    }
-    const vc_curve *curves[3] = {&gains->left, &gains->right, &gains->other};
-    float gain[3][VC_GAINS_FRAMES];
-    for (int i = 0; i < 3; i++) {
-        follow(gain[i], curves[i], frames);
-        if (fading != NULL) {
-            fade(gain[i], fading, frames);
-        }
-    }
-    for (uint32_t f = 0; f < frames; f++) {
-        for (uint32_t c = 0; c < channels; c++) {
-            const float now = gain[channels == 1 || c > 2 ? 2 : c][f];
-            to[(size_t)f * channels + c] += from[(size_t)f * own + (own == 1 ? 0 : c)] * now;
         }
     }
 }

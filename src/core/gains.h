@@ -4,6 +4,7 @@
 
 #include "realtime.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Most frames that are added with gains that move. */
@@ -19,15 +20,13 @@ typedef struct vc_curve {
  * further channels. */
 typedef struct vc_gains {
     vc_curve left, right, other;
+    bool move;           /* false: all gains stay as in frame 0 */
+    const float *fading; /* a further gain for each frame, if they move; NULL: none */
 } vc_gains;
 
-/* A sound of one channel (`own`) is added to all channels. Otherwise `own` is `channels`. */
-
-/* Adds any number of frames with the gains of frame 0. [IO] */
-void vc_gains_add(float *to, const float *from, uint32_t frames, uint32_t channels, uint32_t own,
+/* Adds a sound of `own` channels: `channels`, or 1, which is added to all channels. If the gains
+ * move, there are at most VC_GAINS_FRAMES frames. [IO] */
+void vc_gains_add(float *to, uint32_t channels, const float *from, uint32_t own, uint32_t frames,
                   const vc_gains *gains) VC_REALTIME;
-/* Adds up to VC_GAINS_FRAMES frames. `fading` is a further gain for each frame, or NULL. [IO] */
-void vc_gains_add_moving(float *to, const float *from, uint32_t frames, uint32_t channels,
-                         uint32_t own, const vc_gains *gains, const float *fading) VC_REALTIME;
 
 #endif

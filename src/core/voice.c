@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Most frames, and most samples between those of the clip, that are computed at once. */
-enum { CHUNK = VC_PATH_FRAMES, MADE = 512 };
+/* Most frames that are computed at once, unless gains and rate are even. */
+enum { CHUNK = VC_PATH_FRAMES };
 
 /* ---- control --------------------------------------------------------------------------------- */
 
@@ -278,7 +278,10 @@ static vc_gains moving_gains(const vc_voice *voice) {
         curves[i] = (vc_curve){{(float)(a * begin), (float)(b * begin + a * step),
                                 (float)(c * begin + b * step), (float)(c * step)}};
     }
-    return (vc_gains){curves[0], curves[1], {{(float)a, (float)b, (float)c, 0.0f}}};
+    return (vc_gains){.left = curves[0],
+                      .right = curves[1],
+                      .other.of = {(float)a, (float)b, (float)c, 0.0f},
+                      .move = true};
 }
 
 /* Adds frames that follow each other in the clip. Returns their number. */
@@ -288,7 +291,7 @@ static uint32_t add_plain(vc_voice *voice, float *to, uint32_t frames, uint32_t 
     uint64_t end = voice->past ? config->frames - config->fade_out_frames : config->loop_end;
     uint32_t count = (uint32_t)vc_smaller_64(end - at, frames);
     const vc_gains gains = even_gains(voice);
-    vc_gains_add(to, config->data + at * config->channels, count, channels, config->channels,
+    vc_gains_add(to, channels, config->data + at * config->channels, config->channels, count,
                  &gains);
     voice->position += (double)count;
     wrap(voice);
@@ -338,8 +341,8 @@ static uint32_t count_between(const vc_voice *voice, const vc_path *path, uint32
     double last_rate = path->rate + 2.0 * path->rate_change * (double)frames;
     double fastest = last_rate > path->rate ? last_rate : path->rate;
     double length = last_between(voice) - voice->position;
-    double count = fmin(length, (double)VC_PATH_LENGTH) / fastest;
-    return count < (double)frames ? (uint32_t)count : frames;
+    length = length < (double)VC_PATH_LENGTH ? length : (double)VC_PATH_LENGTH;
+    return fastest * (double)frames < length ? frames : (uint32_t)(length / fastest);
 }
 
 /* Writes the gains of the natural end of the clip. Returns whether there are any. */
@@ -377,31 +380,30 @@ static uint32_t add_near_end(vc_voice *voice, float *to, uint32_t frames, uint32
 
 /* Adds up to `frames` frames at any rate and with all gains. Returns their number. */
 static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t channels) {
-    const uint32_t own = voice->config.channels;
+    const vc_voice_config *config = &voice->config;
+    const uint32_t own = config->channels;
     const vc_path path = path_of(voice);
-    float made[MADE], fading[CHUNK];
-    const float *from = made;
+    const bool between = voice->rate.left != 0 || path.rate != 1.0 || path.first != 0.0;
     frames = until_change(voice, vc_smaller(frames, CHUNK));
     uint32_t count;
-    if (voice->rate.left == 0 && path.rate == 1.0 && path.first == 0.0) {
-        uint64_t at = (uint64_t)path.base;
-        uint64_t end = voice->past ? voice->config.frames : voice->config.loop_end;
-        count = (uint32_t)vc_smaller_64(end - at, frames);
-        from = voice->config.data + at * own;
-    } else {
-        count = count_between(voice, &path, vc_smaller(frames, MADE / own));
+    if (between) {
+        count = count_between(voice, &path, vc_smaller(frames, VC_PATH_SAMPLES / own));
         if (count == 0) {
             return add_near_end(voice, to, frames, channels);
         }
-        vc_between_frames(made, voice->config.data, own, &path, count);
-    }
-    const bool ends = fades_out(voice, &path, fading, count);
-    if (has_even_gains(voice) && !ends) {
-        const vc_gains gains = even_gains(voice);
-        vc_gains_add(to, from, count, channels, own, &gains);
     } else {
-        const vc_gains gains = moving_gains(voice);
-        vc_gains_add_moving(to, from, count, channels, own, &gains, ends ? fading : NULL);
+        const uint64_t end = voice->past ? config->frames : config->loop_end;
+        count = (uint32_t)vc_smaller_64(end - (uint64_t)path.base, frames);
+    }
+    float fading[CHUNK];
+    const bool ends = fades_out(voice, &path, fading, count);
+    vc_gains gains = has_even_gains(voice) && !ends ? even_gains(voice) : moving_gains(voice);
+    gains.fading = ends ? fading : NULL;
+    if (between) {
+        vc_between_add(to, channels, config->data, own, &path, count, &gains);
+    } else {
+        const float *from = config->data + (uint64_t)path.base * own;
+        vc_gains_add(to, channels, from, own, count, &gains);
     }
     pass(voice, &path, count);
     return count;

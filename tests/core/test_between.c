@@ -9,10 +9,34 @@
 /* Includes the source again, but without code for instructions that not every processor has. */
 #define VC_ONLY_WHAT_EVERY_PROCESSOR_HAS
 #define vc_between_frames plain_frames
+#define vc_between_add plain_add
 void plain_frames(float *made, const float *clip, uint32_t channels, const vc_path *path,
                   uint32_t frames);
+void plain_add(float *to, uint32_t channels, const float *clip, uint32_t own, const vc_path *path,
+               uint32_t frames, const vc_gains *gains);
 #include "../../src/core/between.c"
 #undef vc_between_frames
+#undef vc_between_add
+
+static void check_sum(uint32_t channels, const float *clip, uint32_t own, const vc_path *path,
+                      uint32_t frames) {
+    const size_t samples = (size_t)frames * channels;
+    float *sum = malloc(samples * sizeof *sum), *wanted = malloc(samples * sizeof *wanted);
+    for (int move = 0; move < 2; move++) {
+        const vc_gains gains = {.left.of = {0.25f, 0.01f, -0.0002f, 0.000003f},
+                                .right.of = {1.5f, -0.02f},
+                                .other.of = {0.75f, 0.001f},
+                                .move = move == 1};
+        for (size_t i = 0; i < samples; i++) {
+            sum[i] = wanted[i] = (float)sin(0.7 * (double)i);
+        }
+        vc_between_add(sum, channels, clip, own, path, frames, &gains);
+        plain_add(wanted, channels, clip, own, path, frames, &gains);
+        CHECK(memcmp(sum, wanted, samples * sizeof *sum) == 0);
+    }
+    free(sum);
+    free(wanted);
+}
 
 /* The clip and the result have exactly the frames that are needed, for AddressSanitizer, and the
  * clip has `more` frames that the path tells. */
@@ -29,6 +53,10 @@ static void check_path(uint32_t channels, const vc_path *path, uint32_t frames, 
     vc_between_frames(made, clip, channels, &with_frames, frames);
     plain_frames(wanted, clip, channels, &with_frames, frames);
     CHECK(memcmp(made, wanted, frames * channels * sizeof *made) == 0);
+    check_sum(channels, clip, channels, &with_frames, frames);
+    if (channels == 1) {
+        check_sum(2, clip, 1, &with_frames, frames);
+    }
     free(clip);
     free(made);
     free(wanted);

@@ -9,17 +9,10 @@
 /* Includes the source again, but without code for instructions that not every processor has. */
 #define VC_ONLY_WHAT_EVERY_PROCESSOR_HAS
 #define vc_gains_add plain_add
-#define vc_gains_add_moving plain_add_moving
-void plain_add(float *to, const float *from, uint32_t frames, uint32_t channels, uint32_t own,
+void plain_add(float *to, uint32_t channels, const float *from, uint32_t own, uint32_t frames,
                const vc_gains *gains);
-void plain_add_moving(float *to, const float *from, uint32_t frames, uint32_t channels,
-                      uint32_t own, const vc_gains *gains, const float *fading);
 #include "../../src/core/gains.c"
 #undef vc_gains_add
-#undef vc_gains_add_moving
-
-static const vc_gains moving = {
-    {{0.25f, 0.01f, -0.0002f, 0.000003f}}, {{1.5f, -0.02f}}, {{0.75f, 0.001f, 0.0001f}}};
 
 static double gain_of(const vc_curve *curve, double frame) {
     const float *c = curve->of;
@@ -27,8 +20,13 @@ static double gain_of(const vc_curve *curve, double frame) {
 }
 
 /* The memory has exactly the samples that are needed, for AddressSanitizer. */
-static void check_frames(uint32_t frames, uint32_t channels, uint32_t own, bool moves,
+static void check_frames(uint32_t frames, uint32_t channels, uint32_t own, bool move,
                          const float *fading) {
+    const vc_gains moving = {.left.of = {0.25f, 0.01f, -0.0002f, 0.000003f},
+                             .right.of = {1.5f, -0.02f},
+                             .other.of = {0.75f, 0.001f, 0.0001f},
+                             .move = move,
+                             .fading = fading};
     const size_t samples = (size_t)frames * channels;
     float *sum = malloc(samples * sizeof *sum), *plain = malloc(samples * sizeof *plain);
     float *sound = malloc((size_t)frames * own * sizeof *sound);
@@ -38,20 +36,15 @@ static void check_frames(uint32_t frames, uint32_t channels, uint32_t own, bool 
     for (size_t i = 0; i < (size_t)frames * own; i++) {
         sound[i] = (float)sin(1.3 * (double)i * (double)i);
     }
-    if (moves) {
-        vc_gains_add_moving(sum, sound, frames, channels, own, &moving, fading);
-        plain_add_moving(plain, sound, frames, channels, own, &moving, fading);
-    } else {
-        vc_gains_add(sum, sound, frames, channels, own, &moving);
-        plain_add(plain, sound, frames, channels, own, &moving);
-    }
+    vc_gains_add(sum, channels, sound, own, frames, &moving);
+    plain_add(plain, channels, sound, own, frames, &moving);
     CHECK(memcmp(sum, plain, samples * sizeof *sum) == 0);
     for (size_t i = 0; i < samples; i++) {
         const size_t f = i / channels, c = i % channels;
         const vc_curve *curve = channels == 1 || c > 1 ? &moving.other
                                 : c == 0               ? &moving.left
                                                        : &moving.right;
-        double gain = gain_of(curve, moves ? (double)f : 0.0);
+        double gain = gain_of(curve, move ? (double)f : 0.0);
         gain *= fading != NULL ? fading[f] : 1.0;
         CHECK_NEAR(sum[i], sin(0.7 * (double)i) + gain * sound[f * own + (own == 1 ? 0 : c)], 4e-7);
     }

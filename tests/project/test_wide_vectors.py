@@ -14,7 +14,7 @@ from compiler import CORE
 COMPILER = os.environ.get("CC", "cc").split()
 WIDE = tuple(f"interleave_{n}_{wide}" for n in (2, 8) for wide in ("avx2", "avx512"))
 WIDE += ("interleave_4_avx2", "make_mono_avx2", "make_stereo_avx2")
-WIDE += ("make_mono_avx512", "make_stereo_avx512", "add_wide")
+WIDE += ("add_avx512", "add_avx2")
 
 
 def preprocessed(*flags: str) -> str:
