@@ -55,7 +55,7 @@ struct stream {
 };
 /* The memory of a sample in an IOProc's buffer. */
 typedef struct sample_format {
-    bool is_float, aligned_high;
+    bool is_float, aligned_high, big_endian;
     UInt32 bytes, bits;
 } sample_format;
 struct control {

@@ -81,6 +81,16 @@ static bool packed(run *r, slot *s, UInt32 frames, unsigned char *data[2][MAX_ST
     return true;
 }
 
+/* What a stream records. A sub-device records what was set for itself, unless something was set for
+ * the aggregate. */
+static enum sim_input what_is_recorded(const run *r, size_t i) {
+    const device *d = r->device, *from = r->input[i].from;
+    return from != NULL && d->input == SIM_INPUT_ENCODED ? from->input : d->input;
+}
+static bool is_code(const run *r, size_t i) {
+    return r->input[i].tap == NULL && what_is_recorded(r, i) == SIM_INPUT_ENCODED;
+}
+
 /* Writes the input of a stream into an IOProc's buffer. */
 static void encode(const run *r, size_t i, UInt32 frames, unsigned char *data) {
     const sample_format *f = &r->samples[INPUT][i];
@@ -90,7 +100,7 @@ static void encode(const run *r, size_t i, UInt32 frames, unsigned char *data) {
         return;
     }
     for (size_t k = 0; k < n; k++) {
-        sample_write(f, r->source[i][k], data + k * f->bytes);
+        sample_write(f, r->source[i][k], is_code(r, i), data + k * f->bytes);
     }
 }
 
@@ -102,7 +112,7 @@ static bool was_written(const run *r, size_t i, UInt32 frames, const unsigned ch
     }
     for (size_t k = 0; k < n; k++) {
         unsigned char wanted[4] = {0};
-        sample_write(f, r->source[i][k], wanted);
+        sample_write(f, r->source[i][k], is_code(r, i), wanted);
         if (memcmp(data + k * f->bytes, wanted, f->bytes) != 0) {
             return true;
         }
@@ -215,7 +225,7 @@ void io_buffers_finish(run *r, const io_proc *p, UInt32 frames, io_call *call, b
 }
 
 static float input_sample(const run *r, UInt32 i, UInt32 channel, double sample_time) {
-    const device *d = r->device, *from = r->input[i].from;
+    const device *d = r->device;
     if (d->process_mute || world.input_mute || r->silent) {
         return 0;
     }
@@ -227,8 +237,7 @@ static float input_sample(const run *r, UInt32 i, UInt32 channel, double sample_
     if (world.consent != SIM_GRANTED) {
         return 0;
     }
-    /* A sub-device records what was set for itself, unless something was set for the aggregate. */
-    switch (from != NULL && d->input == SIM_INPUT_ENCODED ? from->input : d->input) {
+    switch (what_is_recorded(r, i)) {
     case SIM_INPUT_ENCODED:
         return sim_encode(r->input[i].serial, r->input[i].index, channel,
                           (int64_t)floor(sample_time + sample_time * r->input[i].slip));

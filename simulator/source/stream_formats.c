@@ -46,6 +46,7 @@ sample_format stream_sample_format(const stream *s) {
     const stream_format *f = is_mixable(s->format) ? &mixed : s->format;
     return (sample_format){.is_float = (f->flags & kAudioFormatFlagIsFloat) != 0,
                            .aligned_high = (f->flags & kAudioFormatFlagIsAlignedHigh) != 0,
+                           .big_endian = (f->flags & kAudioFormatFlagIsBigEndian) != 0,
                            .bytes = f->sample_bytes,
                            .bits = f->bits};
 }
@@ -82,16 +83,22 @@ const stream_format *stream_match(const stream *s, const AudioStreamBasicDescrip
 
 /* ---- making the list ---- */
 
-/* The names are i16, i24 (in three bytes), i24/32 (in the high bits of four), i32, f32 and ac3. An
- * exclamation mark makes the format one that cannot be mixed: i16!. */
+/* The names are i16, i24 (in three bytes), i24/32 (in the high bits of four), i24/32l (in the low
+ * bits), i32, i16b, i24b and i32b (big-endian), f32 and ac3. An exclamation mark makes the format
+ * one that cannot be mixed: i16!. */
 void stream_add_formats(stream *s, const char *names) {
-    const UInt32 packed = kAudioFormatFlagIsPacked, integer = kAudioFormatFlagIsSignedInteger;
+    const UInt32 packed = kAudioFormatFlagIsPacked, integer = kAudioFormatFlagIsSignedInteger,
+                 big = kAudioFormatFlagIsBigEndian;
     const struct {
         const char *name;
         stream_format format;
     } known[] = {
         {"i16", {kAudioFormatLinearPCM, integer | packed, 16, 2}},
         {"i24/32", {kAudioFormatLinearPCM, integer | kAudioFormatFlagIsAlignedHigh, 24, 4}},
+        {"i24/32l", {kAudioFormatLinearPCM, integer, 24, 4}},
+        {"i16b", {kAudioFormatLinearPCM, integer | packed | big, 16, 2}},
+        {"i24b", {kAudioFormatLinearPCM, integer | packed | big, 24, 3}},
+        {"i32b", {kAudioFormatLinearPCM, integer | packed | big, 32, 4}},
         {"i24", {kAudioFormatLinearPCM, integer | packed, 24, 3}},
         {"i32", {kAudioFormatLinearPCM, integer | packed, 32, 4}},
         {"f32", {kAudioFormatLinearPCM, kAudioFormatFlagIsFloat | packed, 32, 4}},

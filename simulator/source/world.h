@@ -243,7 +243,7 @@ void io_buffers_free(run *r);
 /* sample_format.c: one sample as float32. Full scale of an integer is 1; an input sample that the
  * oracle made keeps its lowest bits. */
 float sample_read(const sample_format *f, const unsigned char *bytes);
-void sample_write(const sample_format *f, float sample, unsigned char *bytes);
+void sample_write(const sample_format *f, float sample, bool is_code, unsigned char *bytes);
 
 /* ---- listeners.c ---- */
 typedef struct change {

@@ -219,6 +219,122 @@ static void latencies_are_counted_away_from_now(void) {
     vc_ioproc_free(ioproc);
 }
 
+static vc_ioproc_buffer integers(uint8_t bytes, uint8_t bits, uint32_t channels) {
+    return (vc_ioproc_buffer){VC_SAMPLES_INTEGER, {.bytes = bytes, .bits = bits}, channels};
+}
+
+/* The engine writes codes beyond full scale, so this test uses a small one. */
+static uint32_t copy_input(vc_engine *user, const vc_cycle *cycle) VC_REALTIME;
+static uint32_t copy_input(vc_engine *user, const vc_cycle *cycle) {
+    (void)user;
+    seen = *cycle;
+    vc_audio_copy(&cycle->output, 0, &cycle->input, 0, cycle->frames);
+    return cycle->frames;
+}
+
+static void sized(AudioBufferList *list, uint32_t buffer, uint32_t bytes) {
+    AudioBuffer *at = list->mBuffers;
+    at[buffer].mDataByteSize = bytes;
+}
+
+/* Input of 16 bits in one buffer, of 24 in another; output of float, 24 and 32 bits. */
+static void integers_are_converted_beside_float(void) {
+    static const vc_ioproc_channel from[] = {{0, 1}, {1, 0}, {0, 0}};
+    static const vc_ioproc_channel to[] = {{1, 0}, {2, 1}, {0, 0}};
+    const vc_ioproc_buffer given_in[] = {integers(2, 16, 2), integers(3, 24, 1)};
+    const vc_ioproc_buffer given_out[] = {
+        {VC_SAMPLES_FLOAT32, {0}, 1}, integers(3, 24, 1), integers(4, 32, 2)};
+    static buffers in, out;
+    vc_ioproc_config config = {.run = copy_input,
+                               .engine = engine,
+                               .input = {from, 3, 0, given_in, 2},
+                               .output = {to, 3, 0, given_out, 3},
+                               .timebase = {1, 1},
+                               .samplerate_hz = 48000,
+                               .room_frames = FRAMES};
+    vc_ioproc *ioproc = vc_ioproc_new(&config);
+    AudioBufferList *input = make(&in, 2, (uint32_t[]){2, 1}, FRAMES);
+    AudioBufferList *output = make(&out, 3, (uint32_t[]){1, 1, 2}, FRAMES);
+    sized(input, 0, FRAMES * 4);
+    sized(input, 1, FRAMES * 3 + 2);
+    sized(output, 1, FRAMES * 3);
+    for (int32_t f = 0; f < FRAMES; f++) {
+        int16_t pair[] = {(int16_t)(f * 100 + 1), (int16_t)(-f * 100 - 2)};
+        memcpy((char *)in.memory[0] + f * 4, pair, 4);
+        int32_t number = f * 70000 - 4000003;
+        memcpy((char *)in.memory[1] + f * 3, &number, 3);
+    }
+    AudioTimeStamp now = stamp(1000, 5000000, 3);
+    CHECK_INT(vc_ioproc_run(1, &now, input, &now, output, &now, ioproc), 0);
+    CHECK_INT(seen.frames, FRAMES);
+    for (int32_t f = 0; f < FRAMES; f++) {
+        uint32_t packed = 0;
+        memcpy(&packed, (char *)out.memory[1] + f * 3, 3);
+        CHECK_INT((int32_t)(packed << 8) >> 8, (-f * 100 - 2) * 256);
+        int32_t wide[2];
+        memcpy(wide, (char *)out.memory[2] + f * 8, 8);
+        CHECK_INT(wide[0], 0); /* the channel that is not mapped */
+        CHECK_INT(wide[1], (f * 70000 - 4000003) * 256);
+        CHECK_NEAR(out.memory[0][f], (f * 100 + 1) / 32768.0, 0);
+    }
+    vc_ioproc_free(ioproc);
+}
+
+/* A longer cycle than there is room for, other channels, and buffers of unknown samples. */
+static void odd_cycles_of_integers(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}, {0, 1}};
+    const vc_ioproc_buffer given[] = {integers(2, 16, 2), {VC_SAMPLES_OTHER, {0}, 2}};
+    static buffers b;
+    vc_ioproc_config config = {.run = run,
+                               .engine = engine,
+                               .output = {map, 2, 0, given, 2},
+                               .timebase = {1, 1},
+                               .samplerate_hz = 48000,
+                               .room_frames = FRAMES - 20};
+    vc_ioproc *ioproc = vc_ioproc_new(&config);
+    AudioBufferList *list = make(&b, 2, (uint32_t[]){2, 2}, FRAMES);
+    sized(list, 0, FRAMES * 4);
+    call(ioproc, list);
+    CHECK_INT(seen.frames, FRAMES - 20);
+    const int16_t *heard = (const int16_t *)b.memory[0];
+    for (int i = 0; i < FRAMES * 2; i++) { /* codes are at least 1, which is full scale */
+        CHECK_INT(heard[i], i < (FRAMES - 20) * 2 ? INT16_MAX : 0);
+    }
+    CHECK_SILENT(b.memory[1], 2, FRAMES);
+    list = make(&b, 1, (uint32_t[]){4}, FRAMES);
+    sized(list, 0, (FRAMES - 20) * 8);
+    call(ioproc, list);
+    CHECK(seen.output.list[0].data == NULL && seen.output.list[1].data == NULL);
+    CHECK_SILENT(b.memory[0], 4, (FRAMES - 20) / 2);
+    vc_ioproc_free(ioproc);
+}
+
+static void in_another_format_it_is_silent(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}};
+    static buffers b;
+    vc_watched one = {.users = 1};
+    vc_watched *const watched[] = {&one};
+    vc_ioproc_config config = {.run = run,
+                               .engine = engine,
+                               .output = {map, 1, 0, NULL, 0},
+                               .timebase = {1, 1},
+                               .samplerate_hz = 48000,
+                               .watched = watched,
+                               .watched_count = 1};
+    vc_ioproc *ioproc = vc_ioproc_new(&config);
+    for (int turn = 0; turn < 3; turn++) {
+        atomic_store(&one.differs, turn == 1);
+        uint32_t before = calls;
+        call(ioproc, make(&b, 1, (uint32_t[]){1}, FRAMES));
+        CHECK_INT(calls - before, turn != 1);
+        CHECK(b.memory[0][3] == (turn == 1 ? 0.0f : code(3, 0)));
+    }
+    vc_ioproc_counts counts;
+    vc_ioproc_count(ioproc, &counts);
+    CHECK_INT(counts.silent_cycles, 1);
+    vc_ioproc_free(ioproc);
+}
+
 static void ticks(void) {
     CHECK_INT(vc_ticks_to_ns((vc_timebase){125, 3}, 3), 125);
     CHECK_INT(vc_ticks_to_ns((vc_timebase){125, 3}, 24000000), 1000000000);
@@ -310,6 +426,9 @@ int main(void) {
     RUN(buffers_without_memory);
     RUN(times_count_only_with_their_flags);
     RUN(latencies_are_counted_away_from_now);
+    RUN(integers_are_converted_beside_float);
+    RUN(odd_cycles_of_integers);
+    RUN(in_another_format_it_is_silent);
     RUN(ticks);
     RUN(denormals_are_flushed_inside_and_not_outside);
     RUN(no_time_stamp_faults_while_exceptions_are_unmasked);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sched.h>
+#include <string.h>
 
 static uint64_t ticks(void) { return 42; }
 static vc_host_clock host = {ticks, {1, 1}};
@@ -46,6 +47,62 @@ static void changes_without_room_are_counted(void) {
         }
         CHECK(!vc_changes_take(changes, &change));
     }
+    vc_changes_free(changes);
+}
+
+/* ---- formats ---- */
+
+static AudioStreamBasicDescription current;
+static OSStatus status;
+static OSStatus get_format(AudioObjectID object, const AudioObjectPropertyAddress *address,
+                           UInt32 qualifier_size, const void *qualifier, UInt32 *size, void *data) {
+    (void)qualifier_size, (void)qualifier;
+    CHECK_INT(address->mSelector, kAudioStreamPropertyVirtualFormat);
+    CHECK_INT(object, 7);
+    memcpy(data, &current, *size);
+    return status;
+}
+
+static void notify_format(vc_changes *changes, AudioObjectID object) {
+    const AudioObjectPropertyAddress address = {kAudioStreamPropertyVirtualFormat, 0, 0};
+    vc_change change;
+    vc_changes_listen_and_ring(object, 1, &address, changes);
+    CHECK(vc_changes_take(changes, &change));
+}
+
+static void formats_are_compared_at_each_notification(void) {
+    const UInt32 integer = kAudioFormatFlagIsSignedInteger, packed = kAudioFormatFlagIsPacked,
+                 unmixed = kAudioFormatFlagIsNonMixable;
+    const AudioStreamBasicDescription floats = {
+        48000, kAudioFormatLinearPCM, kAudioFormatFlagIsFloat | packed, 8, 1, 8, 2, 32, 0};
+    vc_changes *changes = vc_changes_new(&host);
+    current = floats;
+    vc_watched *one = vc_watched_new(changes, 7, &floats, get_format);
+    CHECK(!vc_watched_check(one) && !atomic_load(&one->differs));
+    current.mSampleRate = 44100;
+    current.mFormatFlags |= unmixed;
+    notify_format(changes, 7);
+    CHECK(!atomic_load(&one->differs));
+    current.mFormatFlags = integer | packed | unmixed; /* 32 bits, of the same size */
+    notify_format(changes, 8);                         /* another stream */
+    CHECK(!atomic_load(&one->differs));
+    notify_format(changes, 7);
+    CHECK(atomic_load(&one->differs));
+    vc_watched *two = vc_watched_new(changes, 7, &current, get_format);
+    CHECK(two != one && !vc_watched_check(two) && vc_watched_check(one));
+    current = floats;
+    notify_format(changes, 7);
+    CHECK(!atomic_load(&one->differs) && atomic_load(&two->differs));
+    status = kAudioHardwareBadObjectError; /* the stream has gone */
+    notify_format(changes, 7);
+    CHECK(!atomic_load(&one->differs) && !atomic_load(&two->differs));
+    status = 0;
+    vc_watched_free(changes, one);
+    CHECK(vc_watched_new(changes, 7, &floats, get_format) == one);
+    for (int i = 2; i < VC_WATCHED; i++) {
+        CHECK(vc_watched_new(changes, 9, &floats, get_format) != NULL);
+    }
+    CHECK(vc_watched_new(changes, 9, &floats, get_format) == NULL);
     vc_changes_free(changes);
 }
 
@@ -112,6 +169,7 @@ static void a_wait_sees_notes_that_wake_no_thread(void) {
 int main(void) {
     RUN(in_order_with_its_address);
     RUN(changes_without_room_are_counted);
+    RUN(formats_are_compared_at_each_notification);
     RUN(several_producers);
     RUN(a_wait_sees_notes_that_wake_no_thread);
     return check_summary();

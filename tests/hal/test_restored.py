@@ -14,6 +14,7 @@ from coreaudio import simulator_path
 BLOCKS = {
     "hog": "device.hogged()",
     "format": "stream.exclusive(wanted)",
+    "format of a stream that plays": "stream.exclusive(wanted), playing()",
     "mute": "device.muted()",
     "rate": "device.samplerate_set(44_100)",
     "buffer": "device.buffer_frames_set(256)",
@@ -24,6 +25,7 @@ BLOCKS = {
 }
 SETUP = textwrap.dedent("""
     import os, sys, threading
+    import voicecoil as vc
     from voicecoil import hal
     from voicecoil.testing import SimulatedCoreAudio
     import voicecoil.lifetime.exit_and_fork as ends
@@ -39,6 +41,9 @@ SETUP = textwrap.dedent("""
     def settings() -> tuple:
         return (device.hog_mode, stream.physical_format, device.mute, device.samplerate,
                 device.buffer_frames, system.default_output_device.uid, device.volume)
+
+    def playing() -> vc.OutputStream:
+        return vc.OutputStream(lambda block: None, device="USBDuplex:1", driver=world.driver)
 
     before = settings()
 """)

@@ -35,6 +35,11 @@ SHAPES = {
     "across the streams of 2+2+8": Shape("MultiStream:2+2+8", (1, 5), (4,)),
     "mono streams": Shape("MonoStreams:8", (3, 4), (5,)),
     "two mono streams": Shape("two", (0, 1), devices=("uid=two; in=1,1; out=1,1; ppm=50",)),
+    "24-bit integers, across streams": Shape(
+        "int24",
+        (0, 3),
+        devices=("uid=int24; in=2,2; out=2,2; ppm=50; formats=i24/32!,i24/32",),
+    ),
     "varying": Shape("VariableFrames", (0, 1), (11,)),
     "far": Shape(
         "far",

@@ -7,6 +7,7 @@ and once.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from coreaudio import Worlds
 from driver_contract import CodedOutput
 from losing import kinds, listed, no_thread_stays
 from rig import until
+from voicecoil.drivers.coreaudio.hal import OUTPUT
 from voicecoil.testing import SimulatedCoreAudio, SimulatedDevice
 
 USB = "USBDuplex:1"
@@ -63,6 +65,19 @@ def headphones(world: SimulatedCoreAudio) -> None:
     world.check(world.library.sim_set_data_source(world.device("BuiltInSpeakerDevice").id, source))
 
 
+def integers(world: SimulatedCoreAudio) -> None:
+    """Another program sets a format of 24-bit integers that CoreAudio does not mix."""
+    hal, device = world.driver.hal, world.device("USBDuplex:1").id
+
+    def work() -> None:
+        stream = hal.ids(device, "stm#", OUTPUT)[0]
+        fields = list(struct.unpack("<d4s7I", hal.scalar(stream, "pft ", 40)))
+        fields[2:] = 4 | 8 | 64, 6, 1, 6, 2, 24, 0  # signed, packed, not mixed
+        hal.set_bytes(stream, "pft ", struct.pack("<d4s7I", *fields))
+
+    world.driver.call("", work, 10.0)
+
+
 @dataclass(frozen=True)
 class Case:
     """A change, and what a stream reports."""
@@ -80,6 +95,7 @@ class Case:
 LOST = {
     "rate": Case(other_rate, "to 96000 Hz", options=SET),
     "restart of the service": Case(restart, "was restarted"),
+    "integers that are not mixed": Case(integers, "to 'lpcm' 24 bit integer, 2 channels"),
     "profile of a headset": Case(
         begin_call, "to 24000 Hz", 6, f"{HEADSET}:output", undo=end_call, passes_s=2.0
     ),

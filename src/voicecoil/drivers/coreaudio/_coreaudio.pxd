@@ -13,6 +13,17 @@ cdef extern from "coreaudio_abi.h" nogil:
 
     ctypedef const void *CFTypeRef
     ctypedef const void *CFStringRef "CFStringRef"
+    ctypedef struct AudioStreamBasicDescription:
+        double mSampleRate
+        uint32_t mFormatID
+        uint32_t mFormatFlags
+        uint32_t mBytesPerPacket
+        uint32_t mFramesPerPacket
+        uint32_t mBytesPerFrame
+        uint32_t mChannelsPerFrame
+        uint32_t mBitsPerChannel
+        uint32_t mReserved
+
     ctypedef struct CFRange:
         long location
         long length
@@ -106,10 +117,31 @@ cdef extern from "ioproc.h" nogil:
         uint32_t buffer
         uint32_t channel
 
+    ctypedef struct vc_pcm:
+        unsigned char bytes
+        unsigned char bits
+        bint high
+        bint big_endian
+
+    ctypedef enum vc_ioproc_kind:
+        VC_SAMPLES_FLOAT32
+        VC_SAMPLES_INTEGER
+        VC_SAMPLES_OTHER
+
+    ctypedef struct vc_ioproc_buffer:
+        vc_ioproc_kind kind
+        vc_pcm pcm
+        uint32_t channels
+
     ctypedef struct vc_ioproc_direction:
         const vc_ioproc_channel *map
         uint32_t channels
         uint32_t latency_frames
+        const vc_ioproc_buffer *buffers
+        uint32_t buffer_count
+
+    ctypedef struct vc_watched:
+        pass
 
     ctypedef struct vc_ioproc_config:
         vc_cycle_run_fn run
@@ -119,6 +151,9 @@ cdef extern from "ioproc.h" nogil:
         uint32_t drain_frames
         vc_timebase timebase
         double samplerate_hz
+        uint32_t room_frames
+        vc_watched **watched
+        uint32_t watched_count
 
     ctypedef struct vc_ioproc:
         pass
@@ -162,6 +197,11 @@ cdef extern from "listener.h" nogil:
         pass
 
     vc_changes *vc_changes_new(vc_host_clock *clock)
+    vc_watched *vc_watched_new(vc_changes *changes, uint32_t stream,
+                               const AudioStreamBasicDescription *expected,
+                               AudioObjectGetPropertyData_fn get)
+    void vc_watched_free(vc_changes *changes, vc_watched *watched)
+    bint vc_watched_check(vc_watched *watched)
     int32_t vc_changes_listen(uint32_t object, uint32_t count,
                               const AudioObjectPropertyAddress *addresses,
                               void *client_data) noexcept

@@ -46,46 +46,43 @@ def ioproc_address():
 include "../../../binding/port.pxi"
 
 
+include "formats.pxi"
+
+
 cdef class IOProc(EnginePort):
     """The callback on CoreAudio's IO thread: see ioproc.h.
 
     Keep a reference to this object as long as CoreAudio may call it, because its memory is freed
-    with it.
+    with it. The formats are those of the first AudioBuffers of each direction. All other
+    AudioBuffers are float32.
     """
 
     cdef vc_ioproc *ioproc
     cdef AudioDeviceIOProcID proc_id
+    cdef WatchedFormats watched
 
     def __cinit__(self, engine, uintptr_t cycle_run, input_map, output_map,
                   uint32_t input_latency_frames, uint32_t output_latency_frames,
-                  uint32_t drain_frames, timebase, double samplerate_hz):
+                  uint32_t drain_frames, timebase, double samplerate_hz, *,
+                  input_formats=(), output_formats=(), uint32_t room_frames=0,
+                  WatchedFormats watched=None):
         cdef vc_ioproc_config config
-        cdef vc_ioproc_channel *maps[2]
+        cdef Direction input = Direction(input_map, input_formats, input_latency_frames)
+        cdef Direction output = Direction(output_map, output_formats, output_latency_frames)
         memset(&config, 0, sizeof(config))
-        maps[0] = <vc_ioproc_channel *>PyMem_Calloc(len(input_map) + 1, sizeof(vc_ioproc_channel))
-        maps[1] = <vc_ioproc_channel *>PyMem_Calloc(len(output_map) + 1, sizeof(vc_ioproc_channel))
-        try:
-            if maps[0] == NULL or maps[1] == NULL:
-                raise MemoryError
-            for d, channels in enumerate((input_map, output_map)):
-                for i, (buffer, channel) in enumerate(channels):
-                    maps[d][i].buffer = buffer
-                    maps[d][i].channel = channel
-            config.run = <vc_cycle_run_fn>cycle_run
-            config.engine = <vc_engine *><uintptr_t>engine.address
-            config.input.map = maps[0]
-            config.input.channels = len(input_map)
-            config.input.latency_frames = input_latency_frames
-            config.output.map = maps[1]
-            config.output.channels = len(output_map)
-            config.output.latency_frames = output_latency_frames
-            config.drain_frames = drain_frames
-            config.timebase.numerator, config.timebase.denominator = timebase
-            config.samplerate_hz = samplerate_hz
-            self.ioproc = vc_ioproc_new(&config)
-        finally:
-            PyMem_Free(maps[0])
-            PyMem_Free(maps[1])
+        config.run = <vc_cycle_run_fn>cycle_run
+        config.engine = <vc_engine *><uintptr_t>engine.address
+        config.input = input.c
+        config.output = output.c
+        config.drain_frames = drain_frames
+        config.timebase.numerator, config.timebase.denominator = timebase
+        config.samplerate_hz = samplerate_hz
+        config.room_frames = room_frames
+        if watched is not None:
+            config.watched = watched.watched
+            config.watched_count = watched.count
+        self.watched = watched
+        self.ioproc = vc_ioproc_new(&config)
         if self.ioproc == NULL:
             raise MemoryError("no memory for an IOProc")
         self.port = vc_ioproc_port(self.ioproc)
@@ -380,6 +377,12 @@ cdef class Library:
         with nogil:
             status = call(object, &at, heard, queue)
         return status
+
+    def watch_formats(self, streams):
+        """Watches the virtual formats of AudioStreams: a dict from IDs to expected formats."""
+        cdef AudioObjectGetPropertyData_fn get
+        get = <AudioObjectGetPropertyData_fn>self.find("AudioObjectGetPropertyData")
+        return watch_formats(self.changes, self, get, streams)
 
     @cython.critical_section
     def take_changes(self):

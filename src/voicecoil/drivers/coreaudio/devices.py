@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voicecoil.drivers.coreaudio.facts import facts_of
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT, SYSTEM, Format, Hal, Range
@@ -11,7 +11,15 @@ from voicecoil.drivers.coreaudio.status import DEAD
 from voicecoil.drivers.protocol import Device, Direction
 from voicecoil.errors import DeviceLostError, DriverError
 
-__all__ = ["DeviceStream", "default_id", "find_id", "list_devices", "rates", "streams"]
+__all__ = [
+    "DeviceStream",
+    "check_format",
+    "default_id",
+    "find_id",
+    "list_devices",
+    "rates",
+    "streams",
+]
 
 _log = logging.getLogger("voicecoil.coreaudio")
 SCOPES: dict[str, int] = {"input": INPUT, "output": OUTPUT}
@@ -23,25 +31,48 @@ _PRIVATE_UIDS = ("CADefaultDeviceAggregate", "VPAUAggregateAudioDevice", OWN_UID
 
 @dataclass(frozen=True)
 class DeviceStream:
-    """An AudioStream: one AudioBuffer of every IO cycle.
+    """An AudioStream: one AudioBuffer of every IO cycle, or one for each channel.
 
     Attributes
     ----------
     object_id : int
+    index : int
+        Index in its direction.
     buffer : int
-        Index of its AudioBuffer in its direction.
+        Index of its first AudioBuffer in its direction.
     first_channel : int
         The device's channel, 0-based, that is the first channel of this stream.
     format : Format
         The format that the IOProc gets.
     latency_frames : int
+    is_planar : bool
+        Each channel has an AudioBuffer of its own.
     """
 
     object_id: int
+    index: int
     buffer: int
     first_channel: int
     format: Format
     latency_frames: int
+    is_planar: bool = False
+
+    @property
+    def buffers(self) -> range:
+        """The indices of its AudioBuffers."""
+        return range(self.buffer, self.buffer + (self.format.channels if self.is_planar else 1))
+
+    @property
+    def buffer_format(self) -> Format:
+        """The format of each of its AudioBuffers."""
+        return replace(self.format, channels=1) if self.is_planar else self.format
+
+    def place(self, channel: int) -> tuple[int, int] | None:
+        """The AudioBuffer of a channel of the device, and the channel in it."""
+        own = channel - self.first_channel
+        if not 0 <= own < self.format.channels:
+            return None
+        return (self.buffer + own, 0) if self.is_planar else (self.buffer, own)
 
 
 def default_id(hal: Hal, direction: Direction) -> int:
@@ -128,40 +159,52 @@ def rates(hal: Hal, device: int) -> list[Range]:
 def streams(hal: Hal, device: int, scope: int) -> list[DeviceStream]:
     """The device's streams of one direction, in the order of the AudioBuffers.
 
-    Raises
-    ------
-    DriverError
-        The samples of a stream are not 32-bit float. It may carry compressed sound for a receiver,
-        or integers that CoreAudio does not mix.
+    Streams are listed whatever their format is; see `check_format`.
     """
     if not hal.has(device, "stm#", scope):
         return []
     found: list[DeviceStream] = []
-    first = 0
+    first = buffer = 0
     for index, object_id in enumerate(hal.ids(device, "stm#", scope)):
         hal.call_it(object_id, f"stream {index} of {hal.name_of(device)}")
         form = hal.format(object_id)
-        if not form.is_float32:
-            raise _not_float(hal, device, scope, index, object_id, form)
         latency = hal.u32_or(object_id, "ltnc", 0, GLOBAL)
-        found.append(DeviceStream(object_id, index, first, form, latency))
+        planar = _is_planar(hal, device, scope, form, buffer)
+        one = DeviceStream(object_id, index, buffer, first, form, latency, planar)
+        found.append(one)
         first += form.channels
+        buffer += len(one.buffers)
     return found
 
 
-def _not_float(
-    hal: Hal, device: int, scope: int, index: int, stream: int, form: Format
-) -> DriverError:
+def _is_planar(hal: Hal, device: int, scope: int, form: Format, buffer: int) -> bool:
+    """Whether each channel of a stream has an AudioBuffer of its own."""
+    if not form.flags & form.NON_INTERLEAVED or form.channels < 2:
+        return False
+    return hal.buffers(device, scope)[buffer : buffer + form.channels] == [1] * form.channels
+
+
+def check_format(hal: Hal, device: int, scope: int, stream: DeviceStream) -> None:
+    """Checks that voicecoil can use the format of a stream.
+
+    Raises
+    ------
+    DriverError
+        It cannot: the stream may carry compressed sound for a receiver.
+    """
+    form = stream.format
+    if form.is_float32 or form.is_integer:
+        return
     try:
         uid = hal.string(device, "uid ")
     except DriverError:
         uid = "..."
     way = "output" if scope == OUTPUT else "input"
-    return DriverError(
-        f"{hal.name_of(stream)} has the format {form}, because it is set to a physical format that "
-        "CoreAudio does not mix; only 32-bit float can be played and recorded, which CoreAudio "
-        "gives for every format that it mixes. Choose such a linear PCM format in Audio MIDI "
-        f"Setup, or with voicecoil.hal: stream = hal.device({uid!r}).{way}.streams[{index}]; "
+    raise DriverError(
+        f"{hal.name_of(stream.object_id)} has the format {form}, because it is set to a physical "
+        "format that CoreAudio does not mix; only 32-bit float and signed integers of up to 32 "
+        "bits can be played and recorded. Choose another format in Audio MIDI Setup, or with "
+        f"voicecoil.hal: stream = hal.device({uid!r}).{way}.streams[{stream.index}]; "
         "stream.physical_format = next(one.format for one in stream.available_physical_formats if "
         "one.format.is_mixable)",
         call="AudioObjectGetPropertyData",

@@ -302,6 +302,7 @@ class CoreAudioDriver(Unique):
             for found in opened.streams.values():
                 for one in found:
                     self.changes.listen(stream, one.object_id, "sfmt")
+            stream.check_formats()
         except BaseException:
             if stream is not None:
                 self._forget(stream)

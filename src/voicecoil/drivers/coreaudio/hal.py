@@ -74,7 +74,9 @@ class Format:
     channels: int
     bits: int
 
-    FLOAT, BIG_ENDIAN, PACKED, NON_INTERLEAVED = 1, 2, 8, 32
+    FLOAT, BIG_ENDIAN, SIGNED, PACKED, ALIGNED_HIGH = 1, 2, 4, 8, 16
+    NON_INTERLEAVED, NON_MIXABLE = 32, 64
+    FRACTION = 0x3F << 7  # the number of bits below the point of fixed-point numbers
 
     @property
     def is_float32(self) -> bool:
@@ -84,18 +86,57 @@ class Format:
         CoreAudio does not mix: compressed sound, or integers marked as non-mixable.
         """
         return (
-            self.format_id == "'lpcm'"
-            and self.bits == 32
+            self.is_pcm
             and bool(self.flags & self.FLOAT)
-            and not self.flags & self.BIG_ENDIAN
-            and self.channels >= 1
-            and (
-                self.bytes_per_frame == 4 * self.channels or bool(self.flags & self.NON_INTERLEAVED)
-            )
+            and not self.is_big_endian
+            and self.bits == 32
+            and self.sample_bytes == 4
         )
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the format is PCM of signed integers that voicecoil converts."""
+        return (
+            self.is_pcm
+            and self.flags & (self.FLOAT | self.SIGNED | self.FRACTION) == self.SIGNED
+            and 1 <= self.sample_bytes <= 4
+            and 8 <= self.bits <= 8 * self.sample_bytes
+        )
+
+    @property
+    def is_pcm(self) -> bool:
+        return self.format_id == "'lpcm'" and self.channels >= 1
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a sample in memory; 0: they are not the same for each sample."""
+        alone = self.flags & self.NON_INTERLEAVED and self.bytes_per_frame <= 4
+        in_frame = 1 if alone else max(self.channels, 1)
+        return 0 if self.bytes_per_frame % in_frame else self.bytes_per_frame // in_frame
+
+    @property
+    def is_aligned_high(self) -> bool:
+        """Whether the unused bits of a sample, if there are any, are the lowest ones."""
+        return bool(self.flags & self.ALIGNED_HIGH)
+
+    @property
+    def is_big_endian(self) -> bool:
+        return bool(self.flags & self.BIG_ENDIAN)
+
+    @property
+    def layout(self) -> tuple[str, int, int, int, int]:
+        """What samples are in memory, to be compared, as `is_same_format` in listener.c does."""
+        flags = self.flags & ~(self.PACKED | self.NON_MIXABLE)
+        return self.format_id, flags, self.bytes_per_frame, self.channels, self.bits
 
     def __str__(self) -> str:
         kind = "float" if self.flags & self.FLOAT else "integer"
+        if kind == "integer" and not self.flags & self.SIGNED:
+            kind = "unsigned integer"
+        if self.is_big_endian:
+            kind += ", big-endian"
+        if self.sample_bytes * 8 > self.bits:
+            kind += f" in {self.sample_bytes} bytes"
         return (
             f"{self.format_id} {self.bits} bit {kind}, {self.channels} channels, "
             f"{self.samplerate:g} Hz"

@@ -16,6 +16,11 @@ typedef struct direction {
     vc_ioproc_channel *map;
     vc_channel *list; /* filled again in each cycle */
     uint32_t *used;   /* for each of the first `buffers` AudioBuffers: its mapped channels */
+    vc_ioproc_buffer *formats; /* of the first `format_count` AudioBuffers; 0 if all are float32 */
+    uint32_t format_count;
+    /* For each of these: interleaved float samples of a mapped AudioBuffer of integers; or NULL. */
+    float **converted;
+    bool converts; /* one of them is not NULL */
 } direction;
 
 struct vc_ioproc {
@@ -24,7 +29,10 @@ struct vc_ioproc {
     vc_timebase timebase;
     _Atomic uint32_t drain_frames;
     double ns_per_frame;
+    uint32_t room_frames;
     direction directions[2];
+    vc_watched **watched;
+    uint32_t watched_count;
 
     _Atomic uint64_t cycles, silent_cycles, empty_cycles;
     _Atomic int64_t first_host_ns, last_host_ns, content_first, content_end;
@@ -115,17 +123,31 @@ static vc_time connector_time(vc_ioproc *ioproc, int d, const AudioTimeStamp *st
 /* ---- memory -----------------------------------------------------------------------------------
  */
 
+/* Returns the size of a sample of an AudioBuffer; 0: it is not known. */
+static uint32_t sample_bytes(const direction *d, uint32_t buffer) {
+    if (buffer >= d->format_count || d->formats[buffer].kind == VC_SAMPLES_FLOAT32) {
+        return (uint32_t)sizeof(float);
+    }
+    return d->formats[buffer].kind == VC_SAMPLES_INTEGER ? d->formats[buffer].pcm.bytes : 0;
+}
+
+/* Returns the memory for the converted samples of an AudioBuffer; NULL: it is not converted. */
+static float *converted(const direction *d, uint32_t buffer) {
+    return d->converts && buffer < d->format_count ? d->converted[buffer] : NULL;
+}
+
 /* Returns the number of frames in the smallest of the first `buffers` buffers, but at most
  * `frames`. The size that was requested from the device is not used, because a cycle may differ.
  * Buffers without memory also have a size. With `with_memory`, these buffers are left out. */
-static uint32_t buffer_frames(const AudioBufferList *list, uint32_t buffers, bool with_memory,
-                              uint32_t frames) {
+static uint32_t buffer_frames(const direction *d, const AudioBufferList *list, uint32_t buffers,
+                              bool with_memory, uint32_t frames) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers && i < buffers; i++) {
         const AudioBuffer *buffer = &list->mBuffers[i];
-        if (buffer->mNumberChannels == 0 || (with_memory && buffer->mData == NULL)) {
+        uint32_t bytes = sample_bytes(d, i);
+        if (buffer->mNumberChannels == 0 || bytes == 0 || (with_memory && buffer->mData == NULL)) {
             continue;
         }
-        uint32_t held = buffer->mDataByteSize / (uint32_t)sizeof(float) / buffer->mNumberChannels;
+        uint32_t held = buffer->mDataByteSize / (bytes * buffer->mNumberChannels);
         frames = held < frames ? held : frames;
     }
     return frames;
@@ -134,11 +156,14 @@ static uint32_t buffer_frames(const AudioBufferList *list, uint32_t buffers, boo
 static uint32_t cycle_frames(const vc_ioproc *ioproc, const AudioBufferList *input,
                              const AudioBufferList *output) {
     const direction *in = &ioproc->directions[INPUT], *out = &ioproc->directions[OUTPUT];
-    uint32_t frames = buffer_frames(input, in->buffers, true, UINT32_MAX);
-    frames = buffer_frames(output, out->buffers, true, frames);
+    uint32_t frames = buffer_frames(in, input, in->buffers, true, UINT32_MAX);
+    frames = buffer_frames(out, output, out->buffers, true, frames);
     if (frames == UINT32_MAX) {
-        frames = buffer_frames(input, UINT32_MAX, false, frames);
-        frames = buffer_frames(output, UINT32_MAX, false, frames);
+        frames = buffer_frames(in, input, UINT32_MAX, false, frames);
+        frames = buffer_frames(out, output, UINT32_MAX, false, frames);
+    }
+    if ((in->converts || out->converts) && frames != UINT32_MAX && frames > ioproc->room_frames) {
+        frames = ioproc->room_frames;
     }
     return frames == UINT32_MAX ? 0 : frames;
 }
@@ -160,7 +185,14 @@ static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferLi
             missing = true;
             continue;
         }
-        channel->data = (float *)buffer->mData + at.channel;
+        float *samples = converted(d, at.buffer);
+        if (samples == NULL) {
+            samples = buffer->mData;
+        } else if (buffer->mNumberChannels != d->formats[at.buffer].channels) {
+            missing = true;
+            continue;
+        }
+        channel->data = samples + at.channel;
         channel->stride = (ptrdiff_t)buffer->mNumberChannels;
     }
     if (missing) {
@@ -169,13 +201,46 @@ static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferLi
     return vc_port_audio(d->list, d->channels, frames);
 }
 
+/* Whether an AudioBuffer has integers that are converted, in memory and with the channels for which
+ * there is room. */
+static bool is_converted(const direction *d, const AudioBufferList *list, uint32_t buffer) {
+    return converted(d, buffer) != NULL && buffer < list->mNumberBuffers &&
+           list->mBuffers[buffer].mData != NULL &&
+           list->mBuffers[buffer].mNumberChannels == d->formats[buffer].channels;
+}
+
+/* Converts the stream's input to float. */
+static void convert_input(const direction *d, const AudioBufferList *list, uint32_t frames) {
+    for (uint32_t i = 0; list != NULL && i < d->format_count; i++) {
+        if (is_converted(d, list, i)) {
+            vc_pcm_to_float(d->converted[i], list->mBuffers[i].mData, d->formats[i].pcm,
+                            (size_t)frames * d->formats[i].channels);
+        }
+    }
+}
+
+/* Converts what the engine has written. */
+static void convert_output(const direction *d, AudioBufferList *list, uint32_t frames) {
+    for (uint32_t i = 0; list != NULL && i < d->format_count; i++) {
+        if (is_converted(d, list, i)) {
+            vc_pcm_from_float(list->mBuffers[i].mData, d->formats[i].pcm, d->converted[i],
+                              (size_t)frames * d->formats[i].channels);
+        }
+    }
+}
+
 /* Silences each buffer that has channels which the stream does not use, because CoreAudio does not
  * guarantee that they are zero. The engine fills the stream's channels afterwards. */
-static void silence_rest(const direction *d, AudioBufferList *list) {
+static void silence_rest(const direction *d, AudioBufferList *list, uint32_t frames) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers; i++) {
         AudioBuffer *buffer = &list->mBuffers[i];
         uint32_t used = i < d->buffers ? d->used[i] : 0;
-        if (buffer->mData != NULL && used < buffer->mNumberChannels) {
+        if (buffer->mData == NULL || used == buffer->mNumberChannels) {
+            continue;
+        }
+        if (is_converted(d, list, i)) {
+            memset(d->converted[i], 0, (size_t)frames * d->formats[i].channels * sizeof(float));
+        } else {
             memset(buffer->mData, 0, buffer->mDataByteSize);
         }
     }
@@ -186,7 +251,7 @@ static void silence_rest(const direction *d, AudioBufferList *list) {
 static void silence_tail(const direction *d, AudioBufferList *list, uint32_t frames) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers && i < d->buffers; i++) {
         AudioBuffer *buffer = &list->mBuffers[i];
-        size_t written = (size_t)frames * buffer->mNumberChannels * sizeof(float);
+        size_t written = (size_t)frames * buffer->mNumberChannels * sample_bytes(d, i);
         if (buffer->mData != NULL && buffer->mDataByteSize > written) {
             memset((char *)buffer->mData + written, 0, buffer->mDataByteSize - written);
         }
@@ -244,13 +309,29 @@ run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
         cycle.output_time = connector_time(ioproc, OUTPUT, output_time, &cycle.now);
         cycle.drain_frames = atomic_load_explicit(&ioproc->drain_frames, memory_order_relaxed);
     }
-    silence_rest(out, output);
+    if (in->converts) {
+        convert_input(in, input, cycle.frames);
+    }
+    silence_rest(out, output, cycle.frames);
     uint32_t made = ioproc->run(engine, &cycle);
+    if (out->converts) {
+        convert_output(out, output, cycle.frames);
+    }
     silence_tail(out, output, cycle.frames);
     if (out->channels) {
         keep_content(ioproc, output_time, made);
     }
     vc_port_count(&ioproc->cycles, 1);
+}
+
+/* Whether the AudioBuffers have the formats of the configuration. */
+static bool formats_fit(const vc_ioproc *ioproc) {
+    for (uint32_t i = 0; i < ioproc->watched_count; i++) {
+        if (atomic_load_explicit(&ioproc->watched[i]->differs, memory_order_relaxed)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
@@ -260,7 +341,7 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
     (void)device;
     vc_ioproc *ioproc = client_data;
     vc_engine *engine = vc_port_begin(&ioproc->port);
-    if (engine != NULL) {
+    if (engine != NULL && formats_fit(ioproc)) {
         run_cycle(ioproc, engine, now, input, input_time, output, output_time);
     } else {
         silence(output);
@@ -273,7 +354,37 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
 /* ---- control ----------------------------------------------------------------------------------
  */
 
-static bool fill_direction(direction *d, const vc_ioproc_direction *given) {
+/* Makes the memory for converted samples. Call it when `buffers` is known. */
+static bool fill_formats(direction *d, const vc_ioproc_direction *given, uint32_t room_frames) {
+    d->formats = calloc(given->buffer_count + 1u, sizeof *d->formats);
+    d->converted = calloc(given->buffer_count + 1u, sizeof *d->converted);
+    if (d->formats == NULL || d->converted == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < given->buffer_count; i++) {
+        d->formats[i] = given->buffers[i];
+        if (given->buffers[i].kind != VC_SAMPLES_FLOAT32) {
+            d->format_count = given->buffer_count;
+        }
+    }
+    for (uint32_t c = 0; c < given->channels; c++) {
+        uint32_t i = given->map[c].buffer;
+        if (i >= given->buffer_count || given->buffers[i].kind != VC_SAMPLES_INTEGER ||
+            d->converted[i] != NULL) {
+            continue;
+        }
+        size_t bytes = ((size_t)room_frames * given->buffers[i].channels + 1) * sizeof(float);
+        d->converted[i] = malloc(bytes);
+        if (d->converted[i] == NULL) {
+            return false;
+        }
+        memset(d->converted[i], 0, bytes); /* so that the IO thread has no page fault */
+        d->converts = true;
+    }
+    return true;
+}
+
+static bool fill_direction(direction *d, const vc_ioproc_direction *given, uint32_t room_frames) {
     d->channels = given->channels;
     atomic_store(&d->latency_frames, given->latency_frames);
     d->map = calloc(given->channels + 1u, sizeof *d->map);
@@ -283,6 +394,9 @@ static bool fill_direction(direction *d, const vc_ioproc_direction *given) {
     }
     d->used = calloc(d->buffers + 1u, sizeof *d->used);
     if (d->map == NULL || d->list == NULL || d->used == NULL) {
+        return false;
+    }
+    if (!fill_formats(d, given, room_frames)) {
         return false;
     }
     for (uint32_t c = 0; c < given->channels; c++) {
@@ -308,11 +422,18 @@ vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config) {
     vc_port_attach(&ioproc->port, config->engine);
     atomic_store(&ioproc->content_first, INT64_MIN);
     atomic_store(&ioproc->content_end, INT64_MIN);
-    if (!fill_direction(&ioproc->directions[INPUT], &config->input) ||
-        !fill_direction(&ioproc->directions[OUTPUT], &config->output)) {
+    ioproc->room_frames = config->room_frames;
+    ioproc->watched = calloc(config->watched_count + 1u, sizeof *ioproc->watched);
+    if (ioproc->watched == NULL ||
+        !fill_direction(&ioproc->directions[INPUT], &config->input, config->room_frames) ||
+        !fill_direction(&ioproc->directions[OUTPUT], &config->output, config->room_frames)) {
         vc_ioproc_free(ioproc);
         return NULL;
     }
+    for (uint32_t i = 0; i < config->watched_count; i++) {
+        ioproc->watched[i] = config->watched[i];
+    }
+    ioproc->watched_count = config->watched_count;
     return ioproc;
 }
 
@@ -324,7 +445,13 @@ void vc_ioproc_free(vc_ioproc *ioproc) {
         free(ioproc->directions[d].map);
         free(ioproc->directions[d].list);
         free(ioproc->directions[d].used);
+        for (uint32_t i = 0; i < ioproc->directions[d].format_count; i++) {
+            free(ioproc->directions[d].converted[i]);
+        }
+        free(ioproc->directions[d].converted);
+        free(ioproc->directions[d].formats);
     }
+    free(ioproc->watched);
     free(ioproc);
 }
 

@@ -14,6 +14,7 @@
 #define VOICECOIL_COREAUDIO_IOPROC_H
 
 #include "coreaudio_abi.h"
+#include "pcm.h"
 #include "port.h"
 #include "voicecoil.h"
 
@@ -29,12 +30,35 @@ typedef struct vc_ioproc_channel {
     uint32_t channel;
 } vc_ioproc_channel;
 
+/* The samples of an AudioBuffer. */
+typedef enum vc_ioproc_kind {
+    VC_SAMPLES_FLOAT32 = 0, /* the engine gets the device's memory */
+    VC_SAMPLES_INTEGER = 1, /* converted, in memory of the IOProc, as `pcm` says */
+    VC_SAMPLES_OTHER = 2    /* must not be mapped; silenced if it is output */
+} vc_ioproc_kind;
+typedef struct vc_ioproc_buffer {
+    vc_ioproc_kind kind;
+    vc_pcm pcm;
+    uint32_t channels;
+} vc_ioproc_buffer;
+
 typedef struct vc_ioproc_direction {
     const vc_ioproc_channel *map; /* one entry for each channel of the engine; copied */
     uint32_t channels;
-    uint32_t latency_frames; /* latency of device and stream, between the time stamp and the
-                              * connector */
+    uint32_t latency_frames;         /* latency of device and stream, between the time stamp and the
+                                      * connector */
+    const vc_ioproc_buffer *buffers; /* copied; the device's other AudioBuffers are float32 */
+    uint32_t buffer_count;
 } vc_ioproc_direction;
+
+/* The virtual format of an AudioStream, which may change; see vc_watched_new in listener.h. */
+typedef struct vc_watched {
+    _Atomic bool differs; /* it is not `expected` now */
+    AudioStreamBasicDescription expected;
+    _Atomic uint32_t object;
+    uint32_t users, ticket;
+    AudioObjectGetPropertyData_fn get;
+} vc_watched;
 
 typedef struct vc_ioproc_config {
     vc_cycle_run_fn run;
@@ -44,6 +68,13 @@ typedef struct vc_ioproc_config {
     uint32_t drain_frames; /* output latency: frames between a cycle and the connector */
     vc_timebase timebase;
     double samplerate_hz;
+    uint32_t room_frames; /* the longest cycle, if a mapped AudioBuffer has integers. Of a longer
+                           * one, only these frames are used. */
+    /* While one of these formats differs, the IOProc plays silence and records nothing, because
+     * integers that are taken for floats are loud noise. Copied; they must exist as long as the
+     * IOProc. */
+    vc_watched *const *watched;
+    uint32_t watched_count;
 } vc_ioproc_config;
 
 typedef struct vc_ioproc vc_ioproc;
@@ -51,7 +82,7 @@ typedef struct vc_ioproc vc_ioproc;
 /* Counts of an IOProc. They are read one by one and are consistent only if no cycle runs. */
 typedef struct vc_ioproc_counts {
     uint64_t cycles;        /* calls that reached the engine */
-    uint64_t silent_cycles; /* calls after detach */
+    uint64_t silent_cycles; /* calls after detach, or in another format */
     uint64_t empty_cycles;  /* calls whose buffers had no frames */
     int64_t first_host_ns;  /* host time of the first call; 0: none yet */
     int64_t last_host_ns;   /* host time of the newest call */

@@ -26,6 +26,8 @@ struct vc_changes {
     pthread_mutex_t lock;
     pthread_cond_t rung;
     slot slots[VC_CHANGES];
+    pthread_mutex_t reading; /* held by a listener that reads a format */
+    vc_watched watched[VC_WATCHED];
 };
 
 vc_changes *vc_changes_new(vc_host_clock *clock) {
@@ -33,6 +35,7 @@ vc_changes *vc_changes_new(vc_host_clock *clock) {
     if (changes != NULL) {
         changes->clock = clock;
         pthread_mutex_init(&changes->lock, NULL);
+        pthread_mutex_init(&changes->reading, NULL);
         vc_cond_init(&changes->rung);
     }
     return changes;
@@ -41,6 +44,7 @@ vc_changes *vc_changes_new(vc_host_clock *clock) {
 void vc_changes_free(vc_changes *changes) {
     pthread_cond_destroy(&changes->rung);
     pthread_mutex_destroy(&changes->lock);
+    pthread_mutex_destroy(&changes->reading);
     free(changes);
 }
 
@@ -74,9 +78,101 @@ OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
     return kAudioHardwareNoError;
 }
 
+/* ---- formats of AudioStreams -------------------------------------------------------------------
+ */
+
+/* Whether samples have the same layout in memory. */
+static bool is_same_format(const AudioStreamBasicDescription *a,
+                           const AudioStreamBasicDescription *b) {
+    const UInt32 ignored = kAudioFormatFlagIsNonMixable | kAudioFormatFlagIsPacked;
+    return a->mFormatID == b->mFormatID &&
+           (a->mFormatFlags & ~ignored) == (b->mFormatFlags & ~ignored) &&
+           a->mBytesPerFrame == b->mBytesPerFrame && a->mChannelsPerFrame == b->mChannelsPerFrame &&
+           a->mBitsPerChannel == b->mBitsPerChannel;
+}
+
+/* Reads a format and compares it. An error counts as no difference: the stream may have gone. */
+static bool differs_now(AudioObjectGetPropertyData_fn get, AudioObjectID stream,
+                        const AudioStreamBasicDescription *expected) {
+    const AudioObjectPropertyAddress address = {kAudioStreamPropertyVirtualFormat,
+                                                kAudioObjectPropertyScopeGlobal, 0};
+    AudioStreamBasicDescription now = {0};
+    UInt32 size = sizeof now;
+    OSStatus status = get(stream, &address, 0, NULL, &size, &now);
+    return status == kAudioHardwareNoError && size == sizeof now && !is_same_format(&now, expected);
+}
+
+vc_watched *vc_watched_new(vc_changes *changes, AudioObjectID stream,
+                           const AudioStreamBasicDescription *expected,
+                           AudioObjectGetPropertyData_fn get) {
+    vc_watched *found = NULL;
+    pthread_mutex_lock(&changes->lock);
+    for (int i = 0; i < VC_WATCHED && found == NULL; i++) {
+        if (changes->watched[i].users == 0) {
+            found = &changes->watched[i];
+        }
+    }
+    if (found != NULL) {
+        found->users = 1;
+        found->ticket++;
+        found->expected = *expected;
+        found->get = get;
+        atomic_store(&found->differs, false);
+        atomic_store(&found->object, stream);
+    }
+    pthread_mutex_unlock(&changes->lock);
+    return found;
+}
+
+void vc_watched_free(vc_changes *changes, vc_watched *watched) {
+    pthread_mutex_lock(&changes->lock);
+    watched->users = 0;
+    atomic_store(&watched->object, kAudioObjectUnknown);
+    pthread_mutex_unlock(&changes->lock);
+}
+
+bool vc_watched_check(vc_watched *watched) {
+    if (differs_now(watched->get, atomic_load(&watched->object), &watched->expected)) {
+        atomic_store(&watched->differs, true);
+        return true;
+    }
+    return false;
+}
+
+/* Compares the format of an AudioStream with what each watcher expects. The lock is not held while
+ * CoreAudio is called, because a call may hang. Meanwhile the watcher may have gone. */
+static void compare_formats(vc_changes *changes, AudioObjectID stream) {
+    pthread_mutex_lock(&changes->reading); /* the last notification is compared last */
+    for (int i = 0; i < VC_WATCHED; i++) {
+        vc_watched *one = &changes->watched[i];
+        if (atomic_load(&one->object) != stream) {
+            continue;
+        }
+        pthread_mutex_lock(&changes->lock);
+        uint32_t ticket = one->ticket;
+        AudioStreamBasicDescription expected = one->expected;
+        AudioObjectGetPropertyData_fn get = one->get;
+        bool is_there = atomic_load(&one->object) == stream;
+        pthread_mutex_unlock(&changes->lock);
+        bool differs = is_there && differs_now(get, stream, &expected);
+        pthread_mutex_lock(&changes->lock);
+        if (is_there && one->ticket == ticket) {
+            atomic_store(&one->differs, differs);
+        }
+        pthread_mutex_unlock(&changes->lock);
+    }
+    pthread_mutex_unlock(&changes->reading);
+}
+
 OSStatus vc_changes_listen_and_ring(AudioObjectID object, UInt32 count,
                                     const AudioObjectPropertyAddress *addresses,
                                     void *client_data) {
+    for (UInt32 i = 0; i < count; i++) {
+        if (addresses[i].mSelector == kAudioStreamPropertyVirtualFormat) {
+            compare_formats(client_data, object);
+            break;
+        }
+    }
     OSStatus status = vc_changes_listen(object, count, addresses, client_data);
     vc_changes_ring(client_data);
     return status;

@@ -17,7 +17,7 @@ typedef struct vc_change {
     AudioObjectPropertyElement element;
 } vc_change;
 
-enum { VC_CHANGES = 1024 };
+enum { VC_CHANGES = 1024, VC_WATCHED = 1024 };
 typedef struct vc_changes vc_changes;
 
 /* Returns NULL if memory is exhausted. `clock` must live as long as the queue. [control] */
@@ -27,6 +27,16 @@ void vc_changes_free(vc_changes *changes); /* call it when no listener uses the 
 OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
                            const AudioObjectPropertyAddress *addresses,
                            void *client_data) VC_REALTIME;
+/* Watches the virtual format of an AudioStream. vc_changes_listen_and_ring compares it with
+ * `expected` at each notification, so a listener must be registered for it. Rates are not compared.
+ * Returns NULL if there is no room. [control] */
+vc_watched *vc_watched_new(vc_changes *changes, AudioObjectID stream,
+                           const AudioStreamBasicDescription *expected,
+                           AudioObjectGetPropertyData_fn get);
+void vc_watched_free(vc_changes *changes, vc_watched *watched);
+/* Compares the format now, in case it has changed before the listener was registered. Returns
+ * whether it differs. [control] */
+bool vc_watched_check(vc_watched *watched);
 /* The listener of properties that CoreAudio never reports on an IO thread: it also wakes the thread
  * that waits for notes. [a thread of the HAL] */
 OSStatus vc_changes_listen_and_ring(AudioObjectID object, UInt32 count,

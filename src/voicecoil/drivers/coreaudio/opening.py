@@ -13,7 +13,7 @@ from voicecoil.drivers.coreaudio import devices
 from voicecoil.drivers.coreaudio.buffer_size import MAX_BUFFER_FRAMES, choose_buffer
 from voicecoil.drivers.coreaudio.devices import DeviceStream
 from voicecoil.drivers.coreaudio.facts import MAX_LATENCY_FRAMES
-from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, Hal
+from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, Format, Hal
 from voicecoil.drivers.coreaudio.sample_rate import choose_rate
 from voicecoil.drivers.coreaudio.settings import Settings, read_settings
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
@@ -40,7 +40,11 @@ class Opened:
     def used(self, scope: int) -> list[bool]:
         """Returns for each AudioStream of the device whether voicecoil's stream uses it."""
         buffers = {buffer for buffer, _ in self.places[scope]}
-        return [stream.buffer in buffers for stream in self.streams[scope]]
+        return [not buffers.isdisjoint(stream.buffers) for stream in self.streams[scope]]
+
+    def buffer_formats(self, scope: int) -> list[Format]:
+        """Returns the format of each AudioBuffer."""
+        return [one.buffer_format for one in self.streams[scope] for _ in one.buffers]
 
     @property
     def drain_frames(self) -> int:
@@ -74,7 +78,7 @@ def set_up(
     rate, note = choose_rate(hal, device, request, timeouts, in_use, remember_rate)
     buffer_frames = choose_buffer(hal, device, request.block_frames, timeouts, in_use)
     found = {scope: devices.streams(hal, device, scope) for scope in (INPUT, OUTPUT)}
-    places = {scope: _places(hal, device, found[scope], maps[scope]) for scope in found}
+    places = {scope: _places(hal, device, scope, found[scope], maps[scope]) for scope in found}
     varies = hal.has(device, "vfsz")
     longest = max(buffer_frames, hal.u32_or(device, "vfsz", 0)) if varies else buffer_frames
     latencies = {
@@ -105,13 +109,14 @@ def read_latencies(hal: Hal, opened: Opened, buffer_frames: int) -> dict[int, La
 
 
 def _places(
-    hal: Hal, device: int, streams: list[DeviceStream], channels: Sequence[int]
+    hal: Hal, device: int, scope: int, streams: list[DeviceStream], channels: Sequence[int]
 ) -> list[ChannelPlace]:
     places = []
     for channel in channels:
         for stream in streams:
-            if 0 <= channel - stream.first_channel < stream.format.channels:
-                places.append((stream.buffer, channel - stream.first_channel))
+            if (place := stream.place(channel)) is not None:
+                devices.check_format(hal, device, scope, stream)
+                places.append(place)
                 break
         else:
             raise DriverError(
@@ -133,7 +138,9 @@ def _latency(
     buffers = {buffer for buffer, _ in places}
     values = {
         "device": hal.u32_or(device, "ltnc", 0, scope),
-        "stream": max((s.latency_frames for s in streams if s.buffer in buffers), default=0),
+        "stream": max(
+            (s.latency_frames for s in streams if not buffers.isdisjoint(s.buffers)), default=0
+        ),
         "safety": hal.u32_or(device, "saft", 0, scope),
     }
     for name, frames in values.items():

@@ -11,6 +11,7 @@ from voicecoil import _core
 from voicecoil.drivers.base import DriverStreamBase
 from voicecoil.drivers.call_thread import NotBegunError
 from voicecoil.drivers.coreaudio import _hal
+from voicecoil.drivers.coreaudio.buffer_size import MAX_BUFFER_FRAMES
 from voicecoil.drivers.coreaudio.changes import RESTARTED
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
 from voicecoil.drivers.coreaudio.opening import Opened, read_latencies
@@ -55,6 +56,15 @@ class CoreAudioStream(DriverStreamBase):
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
         self._overload_count = 0
         self._last_overload_ns = 0
+        # While a format is another one, the IOProc plays silence.
+        self._formats = driver.library.watch_formats(
+            {
+                one.object_id: one.format
+                for scope, found in opened.streams.items()
+                if opened.places[scope]
+                for one in found
+            }
+        )
         self._settings = opened.settings
         self._settings_ns = 0  # host time of the newest notification of a setting
         self._changes: deque[Event] = deque(maxlen=MAX_CHANGES)
@@ -63,6 +73,11 @@ class CoreAudioStream(DriverStreamBase):
     def device_id(self) -> int:
         """The AudioObjectID."""
         return self._opened.device
+
+    def check_formats(self) -> None:
+        """Checks the formats once more, after the listeners are registered. On the call thread."""
+        if self._formats.check():
+            self._dirty = True
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -84,6 +99,10 @@ class CoreAudioStream(DriverStreamBase):
             opened.drain_frames,
             driver.library.timebase,
             opened.opened_format.samplerate,
+            input_formats=opened.buffer_formats(INPUT),
+            output_formats=opened.buffer_formats(OUTPUT),
+            room_frames=MAX_BUFFER_FRAMES,
+            watched=self._formats,
         )
         # Set before the start, so that `stop` finds the IOProc after any exception.
         self._ioproc, self._ended_by_control = ioproc, False
@@ -345,6 +364,8 @@ class CoreAudioStream(DriverStreamBase):
             for scope in (INPUT, OUTPUT):
                 if opened.places[scope] and not self._same_streams(scope):
                     return f"the device {self._name!r} changed its streams under the stream"
+                if told := self._other_format(scope):
+                    return f"the device {self._name!r} changed its format under the stream, {told}"
             self._follow_settings()
         except DriverError as error:
             if error.code in DEAD:
@@ -381,14 +402,17 @@ class CoreAudioStream(DriverStreamBase):
 
     def _same_streams(self, scope: int) -> bool:
         hal, opened = self._driver.hal, self._opened
-        before = opened.streams[scope]
-        if hal.ids(opened.device, "stm#", scope) != [stream.object_id for stream in before]:
-            return False
-        for stream in before:
-            form = hal.format(stream.object_id)
-            if not form.is_float32 or form.channels != stream.format.channels:
-                return False
-        return True
+        before = [stream.object_id for stream in opened.streams[scope]]
+        return hal.ids(opened.device, "stm#", scope) == before
+
+    def _other_format(self, scope: int) -> str | None:
+        """Returns how the format of a stream differs in memory from the one at opening."""
+        hal, opened = self._driver.hal, self._opened
+        for stream in opened.streams[scope]:
+            now = hal.format(stream.object_id)
+            if now.layout != stream.format.layout:
+                return f"from {stream.format} to {now}"
+        return None
 
     def workgroup(self) -> _hal.Workgroup | None:
         library, hal, device = self._driver.library, self._driver.hal, self._opened.device
