@@ -118,13 +118,20 @@ AVX2 static void add_avx2(float *to, const float *from, uint32_t frames, uint32_
     }
 }
 
-static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+/* Adds with wide vectors. Returns false if the processor has none. */
+static bool add_fast(float *to, const float *from, uint32_t frames, uint32_t own,
+                     const vc_gains *gains) {
+    if (!__builtin_cpu_supports("avx2")) {
+        return false;
+    }
+    add_avx2(to, from, frames, own, gains);
+    return true;
+}
 #else
-static bool has_avx2(void) { return false; }
-
-static void add_avx2(float *to, const float *from, uint32_t frames, uint32_t own,
+static bool add_fast(float *to, const float *from, uint32_t frames, uint32_t own,
                      const vc_gains *gains) {
     (void)to, (void)from, (void)frames, (void)own, (void)gains;
+    return false;
 }
 #endif
 
@@ -151,9 +158,11 @@ static void add_moving(float *restrict to, uint32_t channels, const float *restr
 void vc_gains_add(float *to, uint32_t channels, const float *from, uint32_t own, uint32_t frames,
                   const vc_gains *gains) {
     const float left = gains->left.of[0], right = gains->right.of[0], other = gains->other.of[0];
-    if (channels == 2 && has_avx2() && (!gains->move || gains->fading == NULL)) {
-        add_avx2(to, from, frames, own, gains);
-    } else if (gains->move) {
+    if (channels == 2 && (!gains->move || gains->fading == NULL) &&
+        add_fast(to, from, frames, own, gains)) {
+        return;
+    }
+    if (gains->move) {
         add_moving(to, channels, from, own, frames, gains);
     } else if (channels == 2) {
         own == 2 ? add_stereo(to, from, frames, left, right)

@@ -179,6 +179,7 @@ def test_a_setting_ends_with_the_interpreter(name: str, daemon: bool) -> None:
     ("what", "at"),
     [
         (BLOCKS["rate"], "_restore"),
+        (BLOCKS["format of a stream that plays"], "_restore"),
         (BLOCKS["rate"], "set"),
         (BLOCKS["hog"], "set"),
         (BLOCKS["mute"], "set"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from functools import partial
 from typing import Any
 
@@ -136,6 +137,26 @@ def test_samples_beyond_full_scale_are_clipped(coreaudio: Worlds) -> None:
         stream.abort()
     most, heard = 1 - 2.0**-23, loud(world.device("it").heard())[:7, 0]
     assert heard.tolist() == [most, -1.0, most, -1.0, 0.0, most, -0.5]
+
+
+def test_a_stream_that_is_not_interleaved_has_a_buffer_for_each_channel(coreaudio: Worlds) -> None:
+    """The two AudioBuffers are those of two mono streams, of which the device lists one."""
+    world = coreaudio(devices=["uid=it; out=1,1; rates=48000; formats=i16!"])
+    simulated, driver = world.device("it"), world.driver
+    first = driver.call("", partial(driver.hal.ids, simulated.id, "stm#"), 10.0)[0]
+    form = driver.call("", partial(driver.hal.scalar, first, "sfmt", 40), 10.0)
+    fields = list(struct.unpack("<d4s7I", form))
+    fields[2] |= 32  # not interleaved
+    fields[6] = 2
+    simulated.override("sfmt", struct.pack("<d4s7I", *fields), object_id=first, scope="glob")
+    simulated.override("stm#", first.to_bytes(4, "little"))
+    play = Numbers()
+    with vc.OutputStream(play, driver=driver, dtype="int16", latency="low") as stream:
+        world.advance(0.1)
+        stream.abort()
+    heard = loud(simulated.captured()[0])
+    assert len(heard) > 2_000
+    assert np.array_equal(heard * 32_768, numbers(0, len(heard), 2, "int16"))
 
 
 def test_a_direction_that_a_stream_does_not_use_may_have_any_format(coreaudio: Worlds) -> None:
