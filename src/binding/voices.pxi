@@ -67,6 +67,10 @@ cdef class VoiceCode:
         return (facts.state, facts.position, facts.started_frame, started_ns, facts.ended_ns,
                 facts.late_ns)
 
+    def heard(self, int64_t host_ns):
+        """The frame of the clip that is at the connector at a host time."""
+        return vc_voice_heard(self.voice, host_ns)
+
     def done_count(self):
         """A Count that is 1 when the voice has ended."""
         return new_count(vc_count_voice, self.voice, self)

@@ -341,8 +341,9 @@ static void note_played(vc_clip *clip, const vc_span *at, uint32_t offset, uint3
         atomic_store(&clip->started_ns, ns_of(at, offset));
         atomic_store_explicit(&clip->state, VC_CLIP_PLAYING, memory_order_release);
     }
-    vc_heard_note(&clip->heard, frame, (double)clip->now_at + clip->phase, mean_rate(clip, frames),
-                  1e-3);
+    double position = (double)clip->now_at + clip->phase;
+    double end = position + mean_rate(clip, frames) * (double)frames;
+    vc_heard_note(&clip->heard, frame, position, frame + frames, end, 1e-3);
 }
 
 /* Counts a time in which a clip whose time has come waits for the first frames of its file. */

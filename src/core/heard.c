@@ -11,12 +11,13 @@ static double value_of(const vc_heard_line *line, int64_t at) VC_REALTIME {
            (double)(at - atomic_load(&line->at)) * atomic_load(&line->rate);
 }
 
-void vc_heard_note(vc_heard *heard, int64_t at, double position, double rate, double tolerance) {
+void vc_heard_note(vc_heard *heard, int64_t at, double position, int64_t until, double end,
+                   double tolerance) {
     uint64_t count = atomic_load_explicit(&heard->count, memory_order_relaxed);
     if (count > 0) {
         const vc_heard_line *last = &heard->line[(count - 1) % VC_HEARD_LINES];
-        double off = value_of(last, at) - position;
-        if (atomic_load(&last->rate) == rate && fabs(off) <= tolerance) {
+        if (fabs(value_of(last, at) - position) <= tolerance &&
+            fabs(value_of(last, until) - end) <= tolerance) {
             return;
         }
     }
@@ -24,7 +25,7 @@ void vc_heard_note(vc_heard *heard, int64_t at, double position, double rate, do
     atomic_fetch_add(&heard->changes, 1);
     atomic_store(&line->at, at);
     atomic_store(&line->position, position);
-    atomic_store(&line->rate, rate);
+    atomic_store(&line->rate, (end - position) / (double)(until - at));
     atomic_store(&heard->count, count + 1);
     atomic_fetch_add(&heard->changes, 1);
 }

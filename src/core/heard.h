@@ -28,9 +28,9 @@ typedef struct vc_heard {
     vc_heard_line line[VC_HEARD_LINES];
 } vc_heard;
 
-/* Notes that `position` is heard at the time `at`, and later ones at that rate. A position that is
- * as far as `tolerance` from the last line belongs to that line. [IO] */
-void vc_heard_note(vc_heard *heard, int64_t at, double position, double rate,
+/* Notes a straight line: `position` is heard at the time `at`, and `end` at the time `until`, which
+ * is later. If both are as near as `tolerance` to the last line, they belong to that line. [IO] */
+void vc_heard_note(vc_heard *heard, int64_t at, double position, int64_t until, double end,
                    double tolerance) VC_REALTIME;
 /* Forgets all lines, as after a jump. [IO] */
 void vc_heard_clear(vc_heard *heard) VC_REALTIME;

@@ -38,6 +38,8 @@ vc_voice *vc_voice_new(const vc_voice_config *config) {
     atomic_store(&voice->asked_pan, voice->pan_word);
     atomic_store(&voice->asked_rate, config->rate);
     atomic_store(&voice->now_at, config->start);
+    atomic_store(&voice->base, config->start);
+    atomic_store(&voice->reached, (double)config->start);
     atomic_store(&voice->started_ns, VC_NOT_STARTED);
     return voice;
 }
@@ -154,6 +156,11 @@ static void jump(vc_voice *voice) {
     voice->position = (double)(seek >> 16);
     voice->past = voice->loops == 1 || seek >> 16 >= voice->config.loop_end;
     voice->wrapped = false;
+    /* Before the lines are forgotten, which makes readers of older lines begin again. */
+    atomic_store(&voice->base, seek >> 16);
+    atomic_store(&voice->reached, voice->position);
+    atomic_store(&voice->laps, 0);
+    vc_heard_clear(&voice->heard);
 }
 
 /* Whether the voice has nothing to play at this moment, because it is paused. Jumps that were asked
@@ -185,6 +192,7 @@ static void wrap(vc_voice *voice) {
     while (!voice->past && voice->position >= (double)config->loop_end) {
         voice->position -= (double)(config->loop_end - config->loop_begin);
         voice->wrapped = true;
+        atomic_fetch_add_explicit(&voice->laps, 1, memory_order_relaxed);
         voice->loops -= voice->loops != 0;
         voice->past = voice->loops == 1;
     }
@@ -420,10 +428,17 @@ bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) {
     const uint32_t channels = place->channels;
     obey(voice, voice->rested);
     voice->rested = false;
+    uint32_t first = offset, end = offset, jumped = voice->jumped;
+    double from = vc_voice_reached(voice);
     while (offset < place->frames && !at_end(voice)) {
         if (is_silent(voice)) {
             offset = place->frames;
             break;
+        }
+        if (voice->jumped != jumped) {
+            jumped = voice->jumped;
+            first = offset;
+            from = vc_voice_reached(voice);
         }
         if (at_end(voice)) {
             break;
@@ -435,8 +450,9 @@ bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) {
         uint32_t left = place->frames - offset;
         offset += is_plain(voice) ? add_plain(voice, to, left, channels)
                                   : add_moving(voice, to, left, channels);
+        end = offset;
     }
-    atomic_store_explicit(&voice->now_at, (uint64_t)voice->position, memory_order_relaxed);
+    vc_voice_note_heard(voice, place, first, end, from);
     if (!at_end(voice)) {
         return false;
     }

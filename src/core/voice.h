@@ -4,6 +4,7 @@
 #define VOICECOIL_VOICE_H
 
 #include "glide.h"
+#include "heard.h"
 #include "pause.h"
 #include "voicecoil.h"
 
@@ -52,8 +53,12 @@ struct vc_voice {
     vc_voice *next;       /* in the list of voices that the command still names */
     /* For all threads. */
     _Atomic uint64_t now_at;
+    _Atomic uint64_t base;  /* the first frame, or the destination of the newest jump */
+    _Atomic uint64_t laps;  /* passes through the loop since then */
+    _Atomic double reached; /* the next frame, counted over these passes */
     _Atomic int64_t started_frame, started_ns, ended_ns, late_ns;
     _Atomic int state;
+    vc_heard heard; /* its times are ns at the connector, its positions count all passes */
 };
 
 /* Where a voice is heard, and when. */
@@ -77,6 +82,13 @@ bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) VC_R
 /* Obeys requests while a pause holds the voice. A stop, a pause and a jump need no fade then.
  * Returns whether the voice has ended. [IO] */
 bool vc_voice_rest(vc_voice *voice, const vc_place *place) VC_REALTIME;
+
+/* The position, counted over all passes since the beginning or the newest jump. [IO] */
+double vc_voice_reached(const vc_voice *voice) VC_REALTIME;
+/* Notes where the frames from `first` to `end` of the place are heard, of which the first one was
+ * at the position `from`. The clock of a device may jitter by half a frame. [IO] */
+void vc_voice_note_heard(vc_voice *voice, const vc_place *place, uint32_t first, uint32_t end,
+                         double from) VC_REALTIME;
 
 /* Voices that wait for a frame or a time, as a heap: the next one is first. */
 typedef struct vc_due {

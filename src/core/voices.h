@@ -72,6 +72,8 @@ typedef struct vc_voice_facts {
 } vc_voice_facts;
 /* [any] */
 void vc_voice_look(const vc_voice *voice, vc_voice_facts *facts) VC_REALTIME;
+/* The frame of the clip that is at the connector at a host time, ns. [any] */
+uint64_t vc_voice_heard(const vc_voice *voice, int64_t host_ns) VC_REALTIME;
 
 enum { VC_GROUPS = 64, VC_GROUP_FRAMES = 512 }; /* most frames that an effect gets in one call */
 

@@ -365,6 +365,7 @@ cdef extern from "voicecoil.h" nogil:
     void vc_voice_pause(vc_voice *voice, c_bool pause, uint32_t fade_frames)
     void vc_voice_seek(vc_voice *voice, uint64_t frame)
     void vc_voice_look(const vc_voice *voice, vc_voice_facts *facts)
+    uint64_t vc_voice_heard(const vc_voice *voice, int64_t host_ns)
     enum: VC_GROUP_FRAMES
     vc_voices *vc_voices_new(uint32_t channels, uint32_t capacity, float gain)
     void vc_voices_free(vc_voices *voices)

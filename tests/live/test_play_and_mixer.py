@@ -253,6 +253,46 @@ def test_seek_and_position(kind: Kind) -> None:
         one.seek(0)
 
 
+def heard_frames(mixer: Any, playback: Any) -> float:
+    """Frames since the beginning of a sound, by the clock."""
+    if playback.started_ns is None:
+        return 0.0
+    return max(0.0, (mixer.now_ns() - playback.started_ns) * RATE / 1e9)
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.7, 3.0])
+def test_a_position_is_what_is_heard(kind: Kind, rate: float) -> None:
+    one = kind.play(ones(5000), rate=rate, start=40)
+    for _ in range(20):
+        kind.rig.step()
+        wanted = 40 + rate * heard_frames(kind.clock, one)
+        assert one.position == pytest.approx(wanted, abs=1)
+        assert one.position_s == one.position / RATE
+    assert 40 < one.position < 40 + rate * 20 * FRAMES  # the newest cycle is not heard yet
+    one.pause(fade_s=0)
+    kind.rig.step(10)
+    assert one.position == pytest.approx(40 + rate * 20 * FRAMES, abs=1)
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.7])
+def test_a_position_of_a_mixer_ahead_of_the_device(rig: Rig, rate: float) -> None:
+    """What was mixed is heard later, also across the ends of a loop."""
+    with vc.Mixer(driver=rig.driver, latency=0.02) as mixer:
+        data = np.zeros((300, 2), np.float32)
+        looped = mixer.play(data, rate=rate, loops=0, loop_start=100, loop_end=180, start=10)
+        marker = mixer.play(ones(100_000))
+        ahead = 0
+        for _ in range(40):
+            rig.step()
+            heard = heard_frames(mixer, marker)
+            assert marker.position == pytest.approx(heard, abs=1)
+            ahead = max(ahead, mixer.frame - len(rig.heard))
+            passed = int(10 + rate * heard)
+            wanted = passed if passed < 180 else 100 + (passed - 100) % 80
+            assert abs(looped.position - wanted) in (0, 1, 79, 80)
+        assert ahead >= 3 * FRAMES
+
+
 REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"at_frame": 1.5}, r"at_frame=1\.5; give a whole number of frames, such as "),
     ({"at_ns": 1.5}, r"at_ns=1\.5; give a whole number of nanoseconds, such as "),

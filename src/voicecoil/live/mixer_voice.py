@@ -16,6 +16,8 @@ from voicecoil.sounds.sound import Sound
 
 __all__ = ["MixerVoice"]
 
+CLOSED_NS = 2**62  # after the end of the clock, when everything that was mixed counts as heard
+
 
 class MixerVoice(PlayedSound):
     """A sound that a mixer plays, or will play; returned by :meth:`Mixer.play`.
@@ -75,12 +77,14 @@ class MixerVoice(PlayedSound):
 
     @property
     def position(self) -> int:
-        """The next frame of the sound that will be mixed, at the rate of the sound.
+        """The frame of the sound that is heard, at the rate of the sound.
 
-        At the end, this is the number of its frames.
+        In a loop it goes back with each pass. At the end, this is the number of frames.
         """
+        now_ns = self._home.monitor.now_ns()
+        heard = self._code.heard(CLOSED_NS if now_ns is None else now_ns)
         # The last step of a rate other than 1 goes beyond the end.
-        return min(round(self._code.look()[1] / self._scale), self._sound.frames)
+        return min(round(heard / self._scale), self._sound.frames)
 
     def _started(self) -> tuple[int | None, int | None, int]:
         _, _, frame, host_ns, _, late_ns = self._code.look()

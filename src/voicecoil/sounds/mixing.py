@@ -119,7 +119,7 @@ class Output:
         if cycle_ns is None:
             return max(0, when_begun)
         since_s = (now_ns - cycle_ns) / 1e9 + latency.seconds
-        since = int(since_s * self.stream.samplerate + 0.001)  # corrects the rounding to whole ns
+        since = int(since_s * self.stream.samplerate + 0.01)  # times are rounded to ticks
         return max(0, when_begun + min(cycle, max(0, since)))
 
     def hold(self) -> bool:
