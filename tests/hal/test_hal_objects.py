@@ -264,6 +264,22 @@ def test_all_properties_of_all_objects(coreaudio: Worlds) -> None:
     assert desk.properties()["volm"].scope in ("input", "output")
 
 
+@pytest.mark.parametrize("deprecated", [False, True])
+def test_the_list_has_the_values_that_single_gets_have(coreaudio: Worlds, deprecated: bool) -> None:
+    """The list is read in one pass in C, and objects in several lists are made once."""
+    system = hal.connect(coreaudio(22).driver)
+    read = 0
+    for thing in (*system.devices, system.devices[0].output, *system.devices[0].streams):
+        for one in thing.properties(deprecated):
+            if one.error is not None or one.value is None:
+                continue
+            single = thing.get(one.selector, one.scope, one.element)
+            assert repr(single) == repr(one.value), (thing, one)
+            assert thing.settable(one.selector, one.scope, one.element) == one.settable
+            read += 1
+    assert read > 100
+
+
 def test_replies_that_are_nonsense(coreaudio: Worlds) -> None:
     world = coreaudio(3)
     device = hal.connect(world.driver).device("USBDuplex:1")

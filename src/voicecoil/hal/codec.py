@@ -20,6 +20,7 @@ __all__ = [
     "code_of",
     "decode",
     "encode",
+    "fixed_bytes",
     "meaning_of",
     "text_of_code",
 ]
@@ -54,6 +55,12 @@ ITEM_BYTES = {
     "run_loop": 8,
     "tap_description": 8,
 }
+
+
+def fixed_bytes(row: PropertyRow) -> int:
+    """Bytes of a value whose size never changes, and which is no object; 0 for other types."""
+    size = ITEM_BYTES.get(row.type, 1)
+    return 0 if size == 1 or row.type.endswith("[]") else size
 
 
 class BadReplyError(ValueError):

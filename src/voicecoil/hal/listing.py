@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 from voicecoil.drivers.coreaudio._hal import Addresses
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
 from voicecoil.errors import ArgumentError, DriverError, VoicecoilError
+from voicecoil.hal import codec
 from voicecoil.hal.reading import PLAY_THROUGH, scope_name
 from voicecoil.hal.table import PropertyRow, rows_of
 from voicecoil.notebook import html_table
@@ -134,10 +135,19 @@ def _listed(kind: str, deprecated: bool) -> dict[int, tuple[PropertyRow, bool]]:
     return {row.code: (row, row.is_value) for row in rows}
 
 
+def _addresses(
+    rows: dict[int, tuple[PropertyRow, bool]], where: list[tuple[int, int, int]]
+) -> Addresses:
+    sizes = {
+        code: codec.fixed_bytes(row) if is_value else 0 for code, (row, is_value) in rows.items()
+    }
+    return Addresses(where, [sizes[at[0]] for at in where])
+
+
 @cache
 def _all_places(kind: str, deprecated: bool, counts: tuple[int, int, int, int]) -> Addresses:
-    rows = [row for row, _ in _listed(kind, deprecated).values()]
-    return Addresses([one for row in rows for one in places(row, counts)])
+    rows = _listed(kind, deprecated)
+    return _addresses(rows, [one for row, _ in rows.values() for one in places(row, counts)])
 
 
 def read(thing: HalObject, object_id: int, deprecated: bool) -> PropertyList:
@@ -149,16 +159,20 @@ def read(thing: HalObject, object_id: int, deprecated: bool) -> PropertyList:
         where = _all_places(thing._class_name, deprecated, thing._counts(object_id))
     else:
         rows = [row for row, _ in listed.values()]
-        where = Addresses([one for row in rows for one in thing._addresses(object_id, row)])
+        found_at = [one for row in rows for one in thing._addresses(object_id, row)]
+        where = _addresses(listed, found_at)
     name = repr(thing)
     made: dict[int, HalObject] = {}  # objects that several lists of this object contain
     found = PropertyList()
-    for (code, scope, element), can in reader.values.survey(object_id, where):
+    for (code, scope, element), can, status, data in reader.values.survey(object_id, where):
         row, is_value = listed[code]
         value, error = None, None
         if is_value:
             try:
-                value = reader.get(object_id, row, scope, element, name=name)
+                if data is None:
+                    value = reader.get(object_id, row, scope, element, name=name)
+                else:
+                    value = reader.value(row, status, data, name)
                 value = thing._with_objects(row, value, made)
             except DriverError as raised:
                 error = raised

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.drivers.coreaudio import _hal
@@ -50,6 +51,10 @@ def is_missing(error: DriverError) -> bool:
     return error.code == UNKNOWN_PROPERTY
 
 
+def _what(row: PropertyRow, name: str) -> str:
+    return f"the property {row.name} ('{row.selector}') of {name}"
+
+
 class Reader:
     """Reads and writes properties of objects by their IDs.
 
@@ -81,10 +86,8 @@ class Reader:
         DriverError
             The HAL refuses the call, or the answer is no value of the type.
         """
-
-        def what() -> str:  # only for messages
-            return f"the property {row.name} ('{row.selector}') of {name or f'object {object_id}'}"
-
+        name = name or f"object {object_id}"
+        what = partial(_what, row, name)
         at = (row.code, scope, element)
         try:
             if row.type in codec.CF_TYPES:
@@ -98,11 +101,24 @@ class Reader:
                 return codec.decode(row, self._sized(object_id, at, qualifier, what))
             asked = b"" if question is None else codec.encode(row, question)
             status, data = self.values.get(object_id, *at, qualifier, asked, size)
-            if status != 0:
-                raise status_error("AudioObjectGetPropertyData", status, what())
-            return codec.decode(row, data)
         except codec.BadReplyError as error:
             raise self._odd(what, str(error)) from error
+        return self.value(row, status, data, name)
+
+    def value(self, row: PropertyRow, status: int, data: bytes, name: str) -> Any:
+        """The value of a property of a fixed size, from an answer of the HAL.
+
+        Raises
+        ------
+        DriverError
+            The HAL has refused the call, or the answer is no value of the type.
+        """
+        if status != 0:
+            raise status_error("AudioObjectGetPropertyData", status, _what(row, name))
+        try:
+            return codec.decode(row, data)
+        except codec.BadReplyError as error:
+            raise self._odd(partial(_what, row, name), str(error)) from error
 
     def _odd(self, what: Callable[[], str], why: str) -> DriverError:
         return DriverError(

@@ -21,23 +21,37 @@ cdef class Addresses:
     ----------
     places : list of (int, int, int)
         Selector, scope and element of each.
+    sizes : list of int or None
+        The bytes of each value that `Values.survey` gets; 0: it does not get this value.
     """
 
     cdef readonly list places
     cdef AudioObjectPropertyAddress *at
+    cdef uint32_t *sizes
+    cdef size_t bytes_of_all
 
-    def __cinit__(self, list places not None):
+    def __cinit__(self, list places not None, list sizes=None):
         cdef Py_ssize_t i
         self.places = places
         self.at = <AudioObjectPropertyAddress *>PyMem_Calloc(
             len(places) + 1, sizeof(AudioObjectPropertyAddress))
-        if self.at == NULL:
+        self.sizes = <uint32_t *>PyMem_Calloc(len(places) + 1, sizeof(uint32_t))
+        if self.at == NULL or self.sizes == NULL:
             raise MemoryError
         for i, place in enumerate(places):
             self.at[i] = address(place[0], place[1], place[2])
+            if sizes is not None:
+                self.sizes[i] = sizes[i]
+                self.bytes_of_all += self.sizes[i]
 
     def __dealloc__(self):
         PyMem_Free(self.at)
+        PyMem_Free(self.sizes)
+
+
+cdef struct Answer:
+    int32_t status
+    uint32_t size
 
 
 cdef class Values:
@@ -124,18 +138,39 @@ cdef class Values:
 
     def present(self, uint32_t object, list addresses):
         """Those of (selector, scope, element) that the object has, in their order."""
-        answers = self.look(object, Addresses(addresses), False)
-        return [one for one, answer in zip(addresses, answers) if answer]
+        there = self.look(object, Addresses(addresses), NULL, NULL)
+        return [one for one, answer in zip(addresses, there) if answer]
 
     def survey(self, uint32_t object, Addresses addresses not None):
-        """The addresses that the object has, in their order, and whether it can be set there."""
-        answers = self.look(object, addresses, True)
-        return [(one, answer == 2) for one, answer in zip(addresses.places, answers) if answer]
+        """What the object has, in the order of the addresses.
 
-    cdef bytes look(self, uint32_t object, Addresses addresses, bint also_settable):
-        """A byte for each address: 0: the object does not have it, 1: it has it, 2: settable."""
+        Returns a list of (address, whether it can be set, OSStatus, bytes). The bytes are None
+        where no value was got, and cut to the size of the address.
+        """
+        cdef Py_ssize_t i, at = 0, count = len(addresses.places)
+        cdef bytes memory = bytes(addresses.bytes_of_all)
+        cdef bytes results = bytes(count * sizeof(Answer))
+        cdef Answer *result = <Answer *>PyBytes_AS_STRING(results)
+        cdef bytes there = self.look(object, addresses, result, PyBytes_AS_STRING(memory))
+        found = []
+        for i in range(count):
+            size = addresses.sizes[i]
+            if there[i]:
+                value = memory[at : at + min(result[i].size, size)] if size else None
+                found.append((addresses.places[i], there[i] == 2, result[i].status, value))
+            at += size
+        return found
+
+    cdef bytes look(self, uint32_t object, Addresses addresses, Answer *result, char *memory):
+        """A byte for each address: 0: the object does not have it, 1: it has it, 2: settable.
+
+        With `result` NULL, it only asks which addresses the object has. Otherwise it also gets the
+        values, which follow each other in `memory`.
+        """
         cdef AudioObjectHasProperty_fn has
         cdef AudioObjectIsPropertySettable_fn settable
+        cdef AudioObjectGetPropertyData_fn get
+        cdef uint32_t *size = addresses.sizes
         cdef Py_ssize_t i, count = len(addresses.places)
         cdef AudioObjectPropertyAddress *at = addresses.at
         cdef bytes answers = bytes(count)
@@ -147,16 +182,23 @@ cdef class Values:
         has = <AudioObjectHasProperty_fn>self.library.find("AudioObjectHasProperty")
         settable = <AudioObjectIsPropertySettable_fn>self.library.find(
             "AudioObjectIsPropertySettable")
+        get = <AudioObjectGetPropertyData_fn>self.library.find("AudioObjectGetPropertyData")
         with nogil:
             for i in range(count):
                 # Before each call: another thread may have taken over during the last one.
                 if vc_mark_is_set(replaced):
                     break
                 answer[i] = has(object, &at[i]) != 0
-                if answer[i] and also_settable and not vc_mark_is_set(replaced):
+                if result == NULL:
+                    continue
+                if answer[i] and not vc_mark_is_set(replaced):
                     can = 0
                     if settable(object, &at[i], &can) == 0 and can:
                         answer[i] = 2
+                if answer[i] and size[i] and not vc_mark_is_set(replaced):
+                    result[i].size = size[i]
+                    result[i].status = get(object, &at[i], 0, NULL, &result[i].size, memory)
+                memory += size[i]
         if vc_mark_is_set(replaced):
             self.library.before_call()  # raises AbandonedError
         return answers
