@@ -78,6 +78,10 @@ def integers(world: SimulatedCoreAudio) -> None:
     world.driver.call("", work, 10.0)
 
 
+def hog(world: SimulatedCoreAudio) -> None:
+    world.device("USBDuplex:1").hog(4_711)
+
+
 @dataclass(frozen=True)
 class Case:
     """A change, and what a stream reports."""
@@ -110,6 +114,7 @@ LOST = {
     ),
 }
 GOES_ON = {
+    "hog mode of another program": Case(hog, "the process 4711 uses it exclusively (hog mode)"),
     "length of cycles": Case(longer_cycles, "300 frames instead of 512"),
     "data source": Case(
         headphones, "headphones instead of internal speakers", 1, "BuiltInSpeakerDevice"
