@@ -341,6 +341,14 @@ OSStatus aggregate_create_locked(composition *c, AudioObjectID *id) {
     return 0;
 }
 
+/* The client has to destroy the aggregate no longer. */
+void aggregate_uncount_locked(struct aggregate *a) {
+    if (a->counts) {
+        a->counts = false;
+        UNCOUNT(live_aggregates);
+    }
+}
+
 static void destroy_due(void *subject, uint64_t unused) {
     device *d = subject;
     (void)unused;
@@ -353,7 +361,8 @@ OSStatus aggregate_destroy_locked(AudioObjectID id) {
     if (d == NULL || d->aggregate == NULL || (d->aggregate->published && !d->o.alive)) {
         return kAudioHardwareBadObjectError;
     }
-    cancel_events_locked(d); /* its publication */
+    aggregate_uncount_locked(d->aggregate); /* also if it exists a while longer */
+    cancel_events_locked(d);                /* its publication */
     d->aggregate->published = true;
     if (SWITCH(aggregate_delay_ns) == 0) {
         destroy_due(d, 0);
@@ -390,8 +399,7 @@ void aggregate_of_user_locked(const char *uid, const char *name, const char *con
     }
     if (aggregate_create_locked(&c, &id) == 0) {
         device *d = device_even_dead(id);
-        d->aggregate->counts = false;
-        UNCOUNT(live_aggregates);
+        aggregate_uncount_locked(d->aggregate);
         if (!d->aggregate->published) {
             cancel_events_locked(d);
             publish_due(d, false);

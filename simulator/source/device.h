@@ -192,6 +192,7 @@ void aggregate_impose_rate_locked(const device *d, double rate);
 void aggregate_of_user_locked(const char *uid, const char *name, const char *const subs[2]);
 bool aggregate_runs_locked(const device *sub); /* an aggregate with this sub-device */
 void aggregate_free(struct aggregate *a);
+void aggregate_uncount_locked(struct aggregate *a);
 void aggregates_update_tap_locked(const tap *t); /* it has come, gone or changed */
 void aggregates_follow_tap_locked(const tap *t); /* its rate has changed */
 bool aggregate_has_tap_locked(const tap *t, bool running);

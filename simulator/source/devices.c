@@ -204,9 +204,8 @@ static void end_locked(device *d) {
     if (d->hog == getpid()) {
         UNCOUNT(live_hogs);
     }
-    if (d->aggregate != NULL && d->aggregate->counts) {
-        d->aggregate->counts = false;
-        UNCOUNT(live_aggregates);
+    if (d->aggregate != NULL) {
+        aggregate_uncount_locked(d->aggregate);
     }
     end_points_device_gone_locked(d);
     d->hog = -1;

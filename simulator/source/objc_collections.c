@@ -190,6 +190,71 @@ static id dictionary_init_pairs(id self, SEL s, id first, ...) {
     objc_take_placeholder(self);
     return dictionary_of_pairs(objects, count, s);
 }
+/* Makes a dictionary of two arrays. */
+static id dictionary_of_arrays(id values, id keys, SEL s) {
+    CFIndex count = values != NULL && keys != NULL ? CFArrayGetCount(values) : -1;
+    if (count < 0 || count != CFArrayGetCount(keys)) {
+        return objc_exception("%s: the arrays are not equally long", sel_getName(s));
+    }
+    CFMutableDictionaryRef d = dictionary_of(NULL, NULL, 0, s);
+    for (CFIndex i = 0; i < count; i++) {
+        CFDictionarySetValue(d, CFArrayGetValueAtIndex(keys, i), CFArrayGetValueAtIndex(values, i));
+    }
+    return d;
+}
+static id dictionary_with_arrays(Class c, SEL s, id values, id keys) {
+    (void)c;
+    return later(dictionary_of_arrays(values, keys, s));
+}
+static id dictionary_init_arrays(id self, SEL s, id values, id keys) {
+    objc_take_placeholder(self);
+    return dictionary_of_arrays(values, keys, s);
+}
+
+/* Returns an array of the keys or of the values of a dictionary. */
+static id dictionary_list(id self, bool of_keys) {
+    CFIndex count = CFDictionaryGetCount(self);
+    const void **keys = calloc((size_t)count + 1, sizeof *keys);
+    const void **values = calloc((size_t)count + 1, sizeof *values);
+    CFDictionaryGetKeysAndValues(self, keys, values);
+    CFMutableArrayRef list = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
+    for (CFIndex i = 0; i < count; i++) {
+        CFArrayAppendValue(list, of_keys ? keys[i] : values[i]);
+    }
+    free(keys);
+    free(values);
+    return list;
+}
+static id dictionary_keys(id self, SEL s) {
+    (void)s;
+    return later(dictionary_list(self, true));
+}
+static id dictionary_values(id self, SEL s) {
+    (void)s;
+    return later(dictionary_list(self, false));
+}
+static id dictionary_copy(id self, SEL s) {
+    if (self == NULL) {
+        return dictionary_of(NULL, NULL, 0, s);
+    }
+    id values = dictionary_list(self, false), keys = dictionary_list(self, true);
+    id copy = dictionary_of_arrays(values, keys, s);
+    CFRelease(values);
+    CFRelease(keys);
+    return copy;
+}
+static id dictionary_with_dictionary(Class c, SEL s, id other) {
+    (void)c;
+    return later(dictionary_copy(other, s));
+}
+static id dictionary_init_dictionary(id self, SEL s, id other) {
+    objc_take_placeholder(self);
+    return dictionary_copy(other, s);
+}
+static signed char dictionary_is_equal(id self, SEL s, id other) {
+    (void)s;
+    return other != NULL && CFEqual(self, other);
+}
 static uint64_t dictionary_count(id self, SEL s) {
     (void)s;
     return (uint64_t)CFDictionaryGetCount(self);
@@ -234,10 +299,19 @@ objc_method collection_methods[] = {
     ON_CLASS(NS_DICTIONARY, "dictionaryWithObject:forKey:", dictionary_with_one, 1000),
     ON_CLASS(NS_DICTIONARY, "dictionaryWithObjects:forKeys:count:", dictionary_with, 1000),
     ON_CLASS(NS_DICTIONARY, "dictionaryWithObjectsAndKeys:", dictionary_with_pairs, 1000),
+    ON_CLASS(NS_DICTIONARY, "dictionaryWithObjects:forKeys:", dictionary_with_arrays, 1000),
+    ON_CLASS(NS_DICTIONARY, "dictionaryWithDictionary:", dictionary_with_dictionary, 1000),
     ON_CLASS(NS_MUTABLE_DICTIONARY, "dictionaryWithCapacity:", dictionary_with_capacity, 1000),
     ON_OBJECT(NS_DICTIONARY, "init", dictionary_init, 1000),
     ON_OBJECT(NS_DICTIONARY, "initWithObjects:forKeys:count:", dictionary_init_with, 1000),
     ON_OBJECT(NS_DICTIONARY, "initWithObjectsAndKeys:", dictionary_init_pairs, 1000),
+    ON_OBJECT(NS_DICTIONARY, "initWithObjects:forKeys:", dictionary_init_arrays, 1000),
+    ON_OBJECT(NS_DICTIONARY, "initWithDictionary:", dictionary_init_dictionary, 1000),
+    ON_OBJECT(NS_DICTIONARY, "allKeys", dictionary_keys, 1000),
+    ON_OBJECT(NS_DICTIONARY, "allValues", dictionary_values, 1000),
+    ON_OBJECT(NS_DICTIONARY, "isEqualToDictionary:", dictionary_is_equal, 1000),
+    ON_OBJECT(NS_DICTIONARY, "copy", dictionary_copy, 1000),
+    ON_OBJECT(NS_DICTIONARY, "mutableCopy", dictionary_copy, 1000),
     ON_OBJECT(NS_MUTABLE_DICTIONARY, "initWithCapacity:", dictionary_init_capacity, 1000),
     ON_OBJECT(NS_DICTIONARY, "count", dictionary_count, 1000),
     ON_OBJECT(NS_DICTIONARY, "objectForKey:", dictionary_get, 1000),

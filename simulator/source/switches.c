@@ -57,7 +57,7 @@ static const row rows[SW_COUNT] = {
     ROW(wake_ids, 0, 0, 1, S(0, 1),
         "S10 P21: after sleep USB and Bluetooth devices 0 are the same objects, 1 have gone and "
         "come back with new IDs"),
-    ROW(tap_delay_ns, 20 * MS, 0, 10000 * MS, S(0, 20 * MS, 300 * MS, 2500 * MS),
+    ROW(tap_delay_ns, 0, 0, 10000 * MS, S(0, 20 * MS, 300 * MS, 2500 * MS),
         "S13 P37: the format of a tap can be read, and the tap hears, that long after its "
         "creation"),
     ROW(tap_early, 0, 0, 1, S(0, 1), "S13 P37: until then the format answers 0 '!obj', 1 'who?'"),
@@ -66,12 +66,13 @@ static const row rows[SW_COUNT] = {
         "sound"),
     ROW(tap_dead_process, 0, 0, 1, S(0, 1),
         "S13 g: a tap of a process that has gone 0 is made without it, 1 '!obj'"),
-    ROW(tap_consent_set, 0, 0, 1, S(0, 1),
-        "S11 P37 g: a set of a tap's description without consent 0 succeeds, 1 'nope'"),
+    ROW(tap_consent_set, 0, 0, 2, S(0, 1, 2),
+        "S11 P37 g: a set of a tap's description without consent 0 succeeds, 1 'nope', 2 "
+        "'!hog'"),
     ROW(consent_start, 0, 0, 1, S(0, 1),
         "S11 g: AudioDeviceStart with input while the user has not decided 0 returns and the input "
         "is zeros, 1 blocks until the decision"),
-    ROW(aggregate_delay_ns, 20 * MS, 0, 10000 * MS, S(0, 20 * MS, 2000 * MS),
+    ROW(aggregate_delay_ns, 0, 0, 10000 * MS, S(0, 20 * MS, 2000 * MS),
         "S12 P34: an aggregate exists that long after its creation, a change of its composition "
         "or, "
         "until it has gone, its destruction"),

@@ -198,8 +198,9 @@ static OSStatus create(const tap_description *d, AudioObjectID *id) {
 OSStatus tap_change_locked(tap *t, const tap_description *d) {
     tap_settings s;
     UInt32 channels = tap_channels_locked(t);
-    if (world.tap_consent != SIM_GRANTED && SWITCH(tap_consent_set) == 1) {
-        return kAudioHardwareIllegalOperationError;
+    if (world.tap_consent != SIM_GRANTED && SWITCH(tap_consent_set) > 0) {
+        return SWITCH(tap_consent_set) == 1 ? kAudioHardwareIllegalOperationError
+                                            : kAudioDevicePermissionsError;
     }
     OSStatus error = settings_take(&s, d);
     if (error != 0) {

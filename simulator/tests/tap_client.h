@@ -52,6 +52,8 @@ static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioB
 static void begin(void) {
     sim_configure(0);
     sim_use_virtual_time();
+    sim_set("tap_delay_ns", 20 * MS);
+    sim_set("aggregate_delay_ns", 20 * MS);
     EQUAL(sim_load_fixture(1), 0);
     EQUAL(sim_load_fixture(2), 0);
     EQUAL(sim_load_fixture(3), 0);

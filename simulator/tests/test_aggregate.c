@@ -97,6 +97,7 @@ static const char *const pair[] = {"Aggregated:a", "Aggregated:b", NULL};
 static void begin(void) {
     sim_configure(0);
     sim_use_virtual_time();
+    sim_set("aggregate_delay_ns", 20 * MS);
     own_notification_thread();
     CHECK(sim_add_device("uid=Aggregated:a; in=2; out=2; rates=44100,48000; rate=48000; ppm=200") !=
               0,
@@ -348,6 +349,38 @@ static void through_the_plug_in(void) {
 }
 
 /* An aggregate that the client leaves behind is found. The user's is not the client's. */
+/* Programs that ship use an aggregate at once. A delay comes with a seed. */
+static void it_is_there_at_once(void) {
+    sim_configure(0);
+    int64_t delay_ns = sim_get("aggregate_delay_ns");
+    begin();
+    sim_set("aggregate_delay_ns", delay_ns);
+    EQUAL(create("together", pair, true, true), 0);
+    EQUAL(get_u32(aggregate, kAudioObjectPropertyClass, global), kAudioAggregateDeviceClassID);
+    EQUAL(count_of(aggregate, kAudioDevicePropertyStreams, input), 2);
+    start();
+    EQUAL(sim_advance_ns(SECOND), 0);
+    CHECK(calls > 10, "%d calls", calls);
+    stop();
+    EQUAL(AudioHardwareDestroyAggregateDevice(aggregate), 0);
+    EQUAL(AudioHardwareDestroyAggregateDevice(aggregate), kAudioHardwareBadObjectError);
+    world_is_clean();
+}
+
+/* An aggregate exists a while longer after its client has destroyed it. It is no leftover. */
+static void a_destroyed_one_is_no_leftover(void) {
+    begin();
+    EQUAL(create("together", pair, true, true), 0);
+    EQUAL(sim_advance_ns(SECOND), 0);
+    EQUAL(sim_counter("live_aggregates"), 1);
+    EQUAL(AudioHardwareDestroyAggregateDevice(aggregate), 0);
+    EQUAL(sim_counter("live_aggregates"), 0);
+    EQUAL(get_u32(aggregate, kAudioDevicePropertyDeviceIsAlive, global), 1);
+    EQUAL(sim_advance_ns(SECOND), 0);
+    EQUAL(sim_counter("live_aggregates"), 0);
+    world_is_clean();
+}
+
 static void leftovers(void) {
     begin();
     EQUAL(create("together", pair, true, false), 0);
@@ -380,6 +413,8 @@ int main(void) {
     a_sub_device_goes_and_comes_back();
     another_rate();
     through_the_plug_in();
+    it_is_there_at_once();
+    a_destroyed_one_is_no_leftover();
     leftovers();
     return check_result("aggregate");
 }

@@ -98,6 +98,15 @@ static void collections(void) {
     SEND(void, (id, SEL, id, id), dictionary, "setObject:forKey:", array, a);
     EQUAL(SEND_ID(dictionary, "objectForKey:", ns_string("a")) == array, 1);
     EQUAL(CFDictionaryGetCount(dictionary), 1);
+    id copy = SEND_ID(class_of("NSDictionary"), "dictionaryWithDictionary:", dictionary);
+    EQUAL(copy != dictionary && SEND_ID(copy, "objectForKey:", ns_string("a")) == array, 1);
+    EQUAL(SEND(signed char, (id, SEL, id), copy, "isEqualToDictionary:", dictionary), 1);
+    id keys = SEND0(id, copy, "allKeys"), values = SEND0(id, copy, "allValues");
+    EQUAL(CFArrayGetCount(keys), 1);
+    EQUAL(SEND(signed char, (id, SEL, id), values, "containsObject:", array), 1);
+    id paired = SEND(id, (id, SEL, id, id), class_of("NSDictionary"),
+                     "dictionaryWithObjects:forKeys:", values, keys);
+    EQUAL(SEND(signed char, (id, SEL, id), paired, "isEqualToDictionary:", copy), 1);
     objc_autoreleasePoolPop(pool);
     world_is_clean();
 }

@@ -159,6 +159,26 @@ static void of_one_device(void) {
     }
 }
 
+/* Programs that ship use a tap and its aggregate at once. */
+static void a_client_that_does_not_wait(void) {
+    sim_configure(0);
+    int64_t tap_ns = sim_get("tap_delay_ns"), aggregate_ns = sim_get("aggregate_delay_ns");
+    begin();
+    sim_set("tap_delay_ns", tap_ns);
+    sim_set("aggregate_delay_ns", aggregate_ns);
+    EQUAL(create_tap(tap_description("initStereoMixdownOfProcesses:", &player, 1)), 0);
+    AudioStreamBasicDescription format;
+    UInt32 size = sizeof format;
+    EQUAL(get_data(tap, kAudioTapPropertyFormat, global, 0, &format, &size), 0);
+    EQUAL(format.mChannelsPerFrame, 2);
+    create_aggregate(NULL, tap, false);
+    start();
+    run();
+    EQUAL(has_player(), 1);
+    stop();
+    destroy();
+}
+
 /* Without consent, every call succeeds and the tap is silent. */
 static void consent(void) {
     begin();
@@ -169,13 +189,14 @@ static void consent(void) {
     run();
     EQUAL(is_silent(), 1);
     EQUAL(get_u32(player, kAudioProcessPropertyIsRunningOutput, global), 1);
-    for (int fails = 0; fails < 2; fails++) { /* a client may ask by a set of the description */
+    const OSStatus answers[] = {0, kAudioHardwareIllegalOperationError,
+                                kAudioDevicePermissionsError};
+    for (int fails = 0; fails < 3; fails++) { /* a client may ask by a set of the description */
         sim_set("tap_consent_set", fails);
         id description = NULL;
         UInt32 size = sizeof description;
         EQUAL(get_data(tap, kAudioTapPropertyDescription, global, 0, &description, &size), 0);
-        EQUAL(set_data(tap, kAudioTapPropertyDescription, &description, size),
-              fails ? kAudioHardwareIllegalOperationError : 0);
+        EQUAL(set_data(tap, kAudioTapPropertyDescription, &description, size), answers[fails]);
         objc_release(description);
     }
     EQUAL(sim_set_tap_consent(SIM_GRANTED), 0);
@@ -390,6 +411,7 @@ int main(void) {
     which_processes();
     with_devices();
     of_one_device();
+    a_client_that_does_not_wait();
     consent();
     mute_behaviour();
     changes();
