@@ -4,8 +4,8 @@
  * newest one counts. So any number of requests can come between two IO cycles. The IO thread reads
  * them at the beginning of each block. clip_source.c has the frames, with loops and rates. */
 #include "clip.h"
+#include "gains.h"
 #include "memory.h"
-#include "samples.h"
 #include "smaller.h"
 
 #include <math.h>
@@ -267,39 +267,26 @@ static bool fades_out(const vc_clip *clip, uint32_t frames) {
            reached + (double)options->fade_out_frames > (double)options->end;
 }
 
-/* Adds frames with all gains, each of which may move. */
-static void mix_moving(vc_clip *clip, float *to, const float *from, uint32_t frames) {
-    const uint32_t channels = clip->channels;
-    const bool fading_out = fades_out(clip, frames);
-    const double out = (double)clip->options.fade_out_frames, rate = mean_rate(clip, frames);
-    const double left = (double)clip->options.end - (double)clip->now_at - clip->phase;
-    vc_glide gain = clip->gain, fade = clip->fade, sides[2] = {clip->left, clip->right};
-    for (uint32_t f = 0; f < frames; f++) {
-        double even = vc_glide_next(&gain) * vc_glide_next(&fade);
-        if (fading_out) {
-            even *= fmax(0.0, fmin(1.0, (left - rate * (double)f) / out));
-        }
-        double side[2] = {vc_glide_next(&sides[0]), vc_glide_next(&sides[1])};
-        for (uint32_t c = 0; c < channels; c++) {
-            double all = channels > 1 && c < 2 ? even * side[c] : even;
-            to[(size_t)f * channels + c] += from[(size_t)f * channels + c] * (float)all;
-        }
-    }
+/* Whether a gain changes within the next frames. */
+static bool gains_move(const vc_clip *clip, uint32_t frames) {
+    return (clip->gain.left | clip->fade.left | clip->left.left | clip->right.left) != 0 ||
+           fades_out(clip, frames);
 }
 
 /* Adds frames with the clip's gains. No line of a glide ends inside. */
-static void mix(vc_clip *clip, float *to, const float *from, uint32_t frames) {
-    bool even = clip->channels == 1 || ((clip->left.left | clip->right.left) == 0 &&
-                                        clip->left.target == 1.0 && clip->right.target == 1.0);
-    if (!even || (clip->gain.left != 0 && clip->fade.left != 0) || fades_out(clip, frames)) {
-        mix_moving(clip, to, from, frames);
-        return;
+static void mix(const vc_clip *clip, float *to, const float *from, uint32_t frames) {
+    float fading[VC_GAINS_FRAMES];
+    vc_gains gains = vc_gains_of(&clip->gain, &clip->fade, &clip->left, &clip->right);
+    gains.move = gains_move(clip, frames);
+    if (fades_out(clip, frames)) {
+        const double out = (double)clip->options.fade_out_frames, rate = mean_rate(clip, frames);
+        const double left = (double)clip->options.end - (double)clip->now_at - clip->phase;
+        for (uint32_t f = 0; f < frames; f++) {
+            fading[f] = (float)fmax(0.0, fmin(1.0, (left - rate * (double)f) / out));
+        }
+        gains.fading = fading;
     }
-    double gain = vc_glide_value(&clip->gain), fade = vc_glide_value(&clip->fade);
-    double step = clip->gain.left != 0   ? -clip->gain.per_frame * fade
-                  : clip->fade.left != 0 ? -clip->fade.per_frame * gain
-                                         : 0.0;
-    vc_mix_add(to, from, frames, clip->channels, (float)(gain * fade), (float)step);
+    vc_gains_add(to, clip->channels, from, clip->channels, frames, &gains);
 }
 
 /* ---- IO thread: playing ---------------------------------------------------------------------- */
@@ -361,6 +348,7 @@ static uint32_t play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t
             return block->frames;
         }
         uint32_t wanted = until_change(clip, block->frames - offset);
+        wanted = gains_move(clip, wanted) ? vc_smaller(wanted, VC_GAINS_FRAMES) : wanted;
         const float *source = NULL;
         bool starved = false;
         uint32_t got = vc_clip_take(clip, wanted, &source, &starved);
@@ -424,7 +412,7 @@ bool vc_clip_play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t *e
             return false;
         }
         atomic_store(&clip->late_ns, (int64_t)fmin(late_ns, VC_LATEST_NS));
-        clip->skipped = clip->options.skips_late && late_ns >= VC_SKIPPED_NS;
+        clip->skipped = clip->options.skips_late && late_ns >= (double)VC_SKIPPED_NS;
         if (clip->skipped) {
             return true;
         }

@@ -265,33 +265,6 @@ static vc_gains even_gains(const vc_voice *voice) {
                       .other.of = {(float)gain}};
 }
 
-/* The value of a glide in the frames in which its line does not end: begin + frame * step. */
-typedef struct line {
-    double begin, step;
-} line;
-
-static line line_of(const vc_glide *glide) {
-    return (line){vc_glide_value(glide), glide->left != 0 ? -glide->per_frame : 0.0};
-}
-
-/* The same, but until the end of the line. */
-static vc_gains moving_gains(const vc_voice *voice) {
-    const line fade = line_of(&voice->fade), gain = line_of(&voice->gain);
-    const line sides[2] = {line_of(&voice->left), line_of(&voice->right)};
-    const double a = fade.begin * gain.begin, c = fade.step * gain.step;
-    const double b = fade.begin * gain.step + fade.step * gain.begin;
-    vc_curve curves[2];
-    for (int i = 0; i < 2; i++) {
-        const double begin = sides[i].begin, step = sides[i].step;
-        curves[i] = (vc_curve){{(float)(a * begin), (float)(b * begin + a * step),
-                                (float)(c * begin + b * step), (float)(c * step)}};
-    }
-    return (vc_gains){.left = curves[0],
-                      .right = curves[1],
-                      .other.of = {(float)a, (float)b, (float)c, 0.0f},
-                      .move = true};
-}
-
 /* Adds frames that follow each other in the clip. Returns their number. */
 static uint32_t add_plain(vc_voice *voice, float *to, uint32_t frames, uint32_t channels) {
     const vc_voice_config *config = &voice->config;
@@ -405,7 +378,9 @@ static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t
     }
     float fading[CHUNK];
     const bool ends = fades_out(voice, &path, fading, count);
-    vc_gains gains = has_even_gains(voice) && !ends ? even_gains(voice) : moving_gains(voice);
+    vc_gains gains = has_even_gains(voice) && !ends
+                         ? even_gains(voice)
+                         : vc_gains_of(&voice->gain, &voice->fade, &voice->left, &voice->right);
     gains.fading = ends ? fading : NULL;
     if (between) {
         vc_between_add(to, channels, config->data, own, &path, count, &gains);
