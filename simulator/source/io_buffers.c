@@ -87,10 +87,6 @@ static enum sim_input what_is_recorded(const run *r, size_t i) {
     const device *d = r->device, *from = r->input[i].from;
     return from != NULL && d->input == SIM_INPUT_ENCODED ? from->input : d->input;
 }
-static bool is_code(const run *r, size_t i) {
-    return r->input[i].tap == NULL && what_is_recorded(r, i) == SIM_INPUT_ENCODED;
-}
-
 /* Writes the input of a stream into an IOProc's buffer. */
 static void encode(const run *r, size_t i, UInt32 frames, unsigned char *data) {
     const sample_format *f = &r->samples[INPUT][i];
@@ -100,7 +96,7 @@ static void encode(const run *r, size_t i, UInt32 frames, unsigned char *data) {
         return;
     }
     for (size_t k = 0; k < n; k++) {
-        sample_write(f, r->source[i][k], is_code(r, i), data + k * f->bytes);
+        sample_write(f, r->source[i][k], r->input[i].is_code, data + k * f->bytes);
     }
 }
 
@@ -112,7 +108,7 @@ static bool was_written(const run *r, size_t i, UInt32 frames, const unsigned ch
     }
     for (size_t k = 0; k < n; k++) {
         unsigned char wanted[4] = {0};
-        sample_write(f, r->source[i][k], is_code(r, i), wanted);
+        sample_write(f, r->source[i][k], r->input[i].is_code, wanted);
         if (memcmp(data + k * f->bytes, wanted, f->bytes) != 0) {
             return true;
         }
@@ -268,6 +264,8 @@ void io_buffers_fill_input(run *r, double sample_time, UInt32 frames) {
     }
     for (UInt32 i = 0; i < r->stream_count[INPUT]; i++) {
         UInt32 channels = r->channels[INPUT][i];
+        r->input[i].is_code =
+            r->input[i].tap == NULL && what_is_recorded(r, i) == SIM_INPUT_ENCODED;
         for (UInt32 f = 0; f < frames; f++) {
             for (UInt32 c = 0; c < channels; c++) {
                 r->source[i][f * channels + c] = input_sample(r, i, c, sample_time + f);

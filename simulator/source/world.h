@@ -221,6 +221,7 @@ struct run {
         const device *from; /* the sub-device whose stream it is; NULL: the device's own */
         const tap *tap;     /* NULL: a stream of a device */
         bool deaf;          /* the tap was added too late */
+        bool is_code;       /* the samples of this cycle identify themselves */
     } input[MAX_STREAMS];   /* what the input streams record */
     size_t stream_count[2];
     float *mix[MAX_STREAMS], *source[MAX_STREAMS];
