@@ -360,7 +360,7 @@ static uint32_t gap(bool *expect, int64_t *next, const vc_time *time, uint32_t f
     int64_t ahead = *expect ? time->sample_frames - *next : 0;
     *expect = true;
     *next = time->sample_frames + frames;
-    /* If the time line went back, it was restarted. Whether frames were lost is not known. */
+    /* A step back of less than a cycle is an irregular time, and no loss; see vc_is_translated. */
     return ahead > 0 ? (uint32_t)(ahead > UINT32_MAX ? UINT32_MAX : ahead) : 0;
 }
 
@@ -431,7 +431,7 @@ static void handle_request(vc_engine *engine, int request) {
 uint32_t vc_run_converted(vc_engine *engine, const vc_cycle *cycle) {
     vc_cycle translated;
     const vc_cycle *device = cycle;
-    if (vc_is_translated(engine)) {
+    if (vc_is_translated(engine, cycle)) {
         vc_translate(engine, cycle, &translated);
         cycle = &translated;
     }

@@ -159,8 +159,19 @@ static inline void vc_listen(vc_engine *engine, const vc_cycle *device, const vc
     }
 }
 
-/* Whether vc_translate changes the device's cycle. [IO] */
-static inline bool vc_is_translated(const vc_engine *engine) {
+/* Whether vc_translate changes the device's cycle. A device may begin to count at zero again in the
+ * middle of a run, for example after the machine has slept. Then the time line continues as after a
+ * stop, and no loss is counted, because nothing tells which frames the device has lost. A step back
+ * of less than a cycle is an irregular time. [IO] */
+static inline bool vc_is_translated(vc_engine *engine, const vc_cycle *cycle) {
+    const bool plays = cycle->output.channels != 0;
+    const vc_time *time = plays ? &cycle->output_time : &cycle->input_time;
+    const int64_t next = plays ? engine->next_output_frame : engine->next_input_frame;
+    const int64_t end = time->sample_frames + engine->shift_frames + cycle->frames;
+    if (!engine->arriving && (time->valid & VC_TIME_SAMPLE) && end < next) {
+        engine->arriving = true;
+        engine->expect_output = engine->expect_input = false;
+    }
     return engine->arriving || engine->shift_frames != 0 || engine->moved != NULL;
 }
 

@@ -129,6 +129,26 @@ static void a_time_that_went_back_is_not_followed(void) {
     rig_free(r);
 }
 
+/* A device counts from zero again in the middle of a run, as after the machine has slept. */
+static void a_counter_that_begins_again_continues_the_time_line(void) {
+    rig *r = rig_make(0, 1, 0, CYCLE);
+    rig_start(r);
+    device one = {.channels = {0, 1}, .frames = CYCLE, .frame = 100000};
+    cycle(r, &one);
+    cycle(r, &one);
+    one.frame = 0;
+    one.now += 4800; /* it stood still meanwhile */
+    cycle(r, &one);
+    cycle(r, &one);
+    CHECK_INT(rig_statistics(r).lost_frames, 0); /* it is not known whether frames were lost */
+    CHECK_INT(r->blocks[3].output_time.sample_frames, 100000 + 4800 + 3 * CYCLE);
+    one.frame -= CYCLE - 1; /* a step back of less than a cycle is an irregular time */
+    cycle(r, &one);
+    CHECK_INT(r->blocks[4].output_time.sample_frames, 100000 + 4800 + 3 * CYCLE + 1);
+    CHECK_INT(rig_statistics(r).lost_frames, 0);
+    rig_free(r);
+}
+
 static void repeated_moves(void) {
     rig *r = rig_make(0, 2, 0, CYCLE);
     rig_start(r);
@@ -354,6 +374,7 @@ static void another_run_begins_on_another_device(void) {
 int main(void) {
     RUN(lost_frames_are_counted_exactly);
     RUN(a_time_that_went_back_is_not_followed);
+    RUN(a_counter_that_begins_again_continues_the_time_line);
     RUN(repeated_moves);
     RUN(duplex_times_go_on_in_both_directions);
     RUN(channels_without_a_counterpart_are_silent);

@@ -271,14 +271,13 @@ static void losses_without_sample_times(void) {
     discard(s);
 }
 
-/* A time line that begins again does not count as a loss. */
+/* The device counts from zero again: no loss, and the stream's time goes on. */
 static void a_time_line_that_is_restarted(void) {
     sim *s = make(48000, 44100, 0, 1, 0);
     for (int c = 0; c < 10; c++) {
         cycle(s, 64);
     }
     s->frame = 0;
-    s->expected[OUT] -= llrint((12345 + 640) * 48000.0 / 44100);
     for (int c = 0; c < 10; c++) {
         cycle(s, 64);
     }

@@ -22,6 +22,33 @@ def test_a_stream_continues_after_sleep(coreaudio: Worlds) -> None:
         stream.abort()
 
 
+@pytest.mark.parametrize("kind", [vc.OutputStream, vc.InputStream])
+def test_times_go_on_after_sleep(
+    coreaudio: Worlds, kind: type[vc.OutputStream]
+) -> None:
+    """IO resumes on a thread whose sample times begin at zero again."""
+    world = coreaudio(3)
+    times: list[tuple[int, int]] = []
+    way = "output" if kind is vc.OutputStream else "input"
+
+    def callback(block: vc.Block) -> None:
+        frames, ns = (getattr(block.time, f"{way}_{unit}") for unit in ("frames", "ns"))
+        times.append((frames, ns))
+
+    with kind(callback, driver=world.driver, latency="low", blocksize=512) as stream:
+        world.advance(0.5)
+        world.check(world.library.sim_sleep(True))
+        world.advance(1.0)
+        world.check(world.library.sim_wake())
+        world.advance(1.0)
+        stream.abort()
+    steps = np.diff(np.array(times, np.int64)[:, 0])
+    (away,) = steps[steps != 512]
+    assert away > 48_000
+    seconds = (times[-1][1] - times[0][1]) / 1e9
+    assert times[-1][0] - times[0][0] == pytest.approx(48_000 * seconds, abs=100)  # 37 ppm
+
+
 def test_a_stream_whose_callbacks_stay_away_after_sleep_is_lost(coreaudio: Worlds) -> None:
     world = coreaudio(3, switches={"wake_io": 1})
     stream = vc.OutputStream(lambda block: None, driver=world.driver)
