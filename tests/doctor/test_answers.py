@@ -21,6 +21,7 @@ from voicecoil.doctor.answers import (
     record_answers,
     switches_of,
 )
+from voicecoil.doctor.guesses import judged_guesses
 from voicecoil.doctor.stopping import record_stops
 from voicecoil.testing import SimulatedCoreAudio
 
@@ -168,6 +169,34 @@ def test_differences_of_two_recordings(recorded: Any, tmp_path: Path, capsys: An
         path.write_text(json.dumps(answers))
     assert main([str(path) for path in paths]) == 0
     assert capsys.readouterr().out.splitlines() == found
+
+
+def test_a_recording_has_the_statuses_of_listeners_and_times(recorded: Any) -> None:
+    assert recorded["statuses"]["removal of a listener that was not added"] == "ok"
+    assert recorded["statuses"]["first addition of a listener"] == "ok"
+    assert recorded["statuses"]["second addition of the same listener"] == "'nope'"
+    assert recorded["statuses"]["removal of a listener"] == "ok"
+    assert recorded["statuses"]["current time of a device that does not run"] == "'stop'"
+
+
+def test_a_recording_judges_the_guesses(recorded: Any, tmp_path: Path, capsys: Any) -> None:
+    assert "confirmed: 'dch2' preferred_channels_for_stereo of AudioDevice can be set in" in (
+        "\n".join(judged_guesses(recorded))
+    )
+    other = copy.deepcopy(recorded)
+    for one in other["objects"]:
+        for known in one["properties"]:
+            if known["selector"] == "dch2":
+                known["settable"] = False
+    file = tmp_path / "one.json"
+    file.write_text(json.dumps(other))
+    assert main([str(file)]) == 0
+    told = capsys.readouterr().out
+    assert "refuted: 'dch2' preferred_channels_for_stereo of AudioDevice can be set in 0 of" in told
+    assert "'uid '" not in told  # a source says that it is read-only
+    file.write_text("[]")
+    assert main([str(file)]) == 1
+    assert "is no recording of" in capsys.readouterr().err
 
 
 def test_the_command_needs_coreaudio(tmp_path: Path, capsys: Any) -> None:

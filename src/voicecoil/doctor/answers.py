@@ -11,6 +11,7 @@ recordings.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import enum
 import json
@@ -22,11 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import hal, raw
+from voicecoil.doctor.guesses import judged_guesses
 from voicecoil.doctor.stopping import calls_after_stops, record_stops, status_of, switches_of
 from voicecoil.drivers.coreaudio.hal import GLOBAL, SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import four_characters
 from voicecoil.drivers.protocol import Driver
-from voicecoil.errors import DriverError, VoicecoilError
+from voicecoil.errors import VoicecoilError
 from voicecoil.streams.stream import InputStream, OutputStream
 
 if TYPE_CHECKING:
@@ -180,7 +182,8 @@ def _statuses(connection: Connection, system: hal.System) -> dict[str, str | Non
         return lambda: library.get(object_id, code, scope, element, size)
 
     devices = connection.call("listing", lambda: reader.ids(SYSTEM, "dev#"))
-    stop = raw.connect(connection.driver).AudioDeviceStop
+    calls = raw.connect(connection.driver)
+    stop = calls.AudioDeviceStop
     found = {
         "stop of an unknown device": connection.call(
             "recording a status", lambda: status_of(stop, NO_OBJECT, None)
@@ -211,8 +214,53 @@ def _statuses(connection: Connection, system: hal.System) -> dict[str, str | Non
             ),
             "set with a wrong size": ask(lambda: library.set(device, rate, GLOBAL, 0, bytes(4))),
         }
+    found |= _statuses_of_calls(connection, calls, devices[0] if devices else None)
     if len(devices) > 1:
         found["array get with a small buffer"] = ask(get(SYSTEM, selector("dev#"), GLOBAL, 0, 4))
+    return found
+
+
+def _heard(*_: Any) -> int:
+    return 0
+
+
+# CoreAudio may still call a listener that was removed, so this one is never freed.
+_listener = raw.AudioObjectPropertyListenerProc(_heard)
+
+
+def _statuses_of_calls(
+    connection: Connection, calls: raw.Frameworks, device: int | None
+) -> dict[str, str | None]:
+    """The statuses of calls about listeners and times; the device is not changed or started."""
+    address = raw.AudioObjectPropertyAddress(selector("nsrt"), GLOBAL, 0)
+    time = raw.AudioTimeStamp()
+
+    def listen(function: str) -> Callable[[int], str]:
+        call = getattr(calls, function)
+        return lambda one: status_of(call, one, ctypes.byref(address), _listener, None)
+
+    add, remove = (listen(f"AudioObject{word}PropertyListener") for word in ("Add", "Remove"))
+    situations: list[tuple[str, Callable[[int], str]]] = [
+        ("removal of a listener that was not added", remove),
+        ("first addition of a listener", add),
+        ("second addition of the same listener", add),
+        ("removal of a listener", remove),
+        (
+            "current time of a device that does not run",
+            lambda one: status_of(calls.AudioDeviceGetCurrentTime, one, ctypes.byref(time)),
+        ),
+    ]
+    found: dict[str, str | None] = {}
+    for situation, call in situations:
+        if device is None:
+            found[situation] = None
+        else:
+            found[situation] = connection.call(
+                "recording a status",
+                lambda call=call: call(device),  # type: ignore[misc]
+            )
+    if device is not None:
+        connection.call("removing a listener", lambda: remove(device))  # if it was added twice
     return found
 
 
@@ -354,19 +402,20 @@ def _settable(recorded: dict[str, Any]) -> dict[tuple[str, str], set[bool]]:
 
 
 def main(paths: list[str]) -> int:
-    """Print the differences of two recordings."""
-    if len(paths) != 2:
-        print("usage: python -m voicecoil.doctor.answers ONE.json OTHER.json", file=sys.stderr)
+    """Print the differences of two recordings, or the guesses that one of them judges."""
+    if len(paths) not in (1, 2):
+        print("usage: python -m voicecoil.doctor.answers ONE.json [OTHER.json]", file=sys.stderr)
         return 2
     try:
-        one, other = (json.loads(Path(path).read_text()) for path in paths)
+        found = [json.loads(Path(path).read_text()) for path in paths]
     except (OSError, ValueError) as error:
         print(f"not readable: {error}", file=sys.stderr)
         return 1
-    for recorded, path in zip((one, other), paths, strict=True):
-        if recorded.get("format") != FORMAT:
-            raise DriverError(f"{path} is no recording of `voicecoil doctor --record`")
-    for line in differences(one, other):
+    for recorded, path in zip(found, paths, strict=True):
+        if not isinstance(recorded, dict) or recorded.get("format") != FORMAT:
+            print(f"{path} is no recording of `voicecoil doctor --record`", file=sys.stderr)
+            return 1
+    for line in differences(*found) if len(found) == 2 else judged_guesses(found[0]):
         print(line)
     return 0
 

@@ -23,9 +23,7 @@ def test_a_stream_continues_after_sleep(coreaudio: Worlds) -> None:
 
 
 @pytest.mark.parametrize("kind", [vc.OutputStream, vc.InputStream])
-def test_times_go_on_after_sleep(
-    coreaudio: Worlds, kind: type[vc.OutputStream]
-) -> None:
+def test_times_go_on_after_sleep(coreaudio: Worlds, kind: type[vc.OutputStream]) -> None:
     """IO resumes on a thread whose sample times begin at zero again."""
     world = coreaudio(3)
     times: list[tuple[int, int]] = []
