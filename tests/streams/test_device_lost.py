@@ -16,6 +16,7 @@ from losing import came_back, go_by, is_away, is_on, kinds, no_thread_stays, unp
 from rig import until
 from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.streams import recovery
 
 VIRTUAL = pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
 
@@ -253,8 +254,9 @@ def test_a_rate_changed_by_another_program_is_set_back(stepped: Any, driver: Dri
 
 
 def test_a_rate_that_another_program_insists_on_ends_the_stream(
-    stepped: Any, driver: Driver
+    stepped: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(recovery, "SOON_S", 1e9)  # on a slow machine, the changes are far apart
     stream = vc.OutputStream(
         CodedOutput(), driver=driver, samplerate=48_000, device_rate="set", on_device_lost="wait"
     )
