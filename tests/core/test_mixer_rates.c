@@ -45,10 +45,10 @@ static void every_rate_ends_after_all_frames(void) {
             vc_clip_set_options(clip, &options);
             vc_mixer_add(b->mixer, clip);
             play_out(b);
-            CHECK_INT(b->content, (uint32_t)ceil(LENGTH / rates[i]));
+            CHECK_INT(b->content, (uint32_t)ceil((double)LENGTH / rates[i]));
             for (uint32_t f = 0; f < b->content; f++) {
                 double wanted = rates[i] * f;
-                if (wanted >= 1.0 && wanted < LENGTH - 2) {
+                if (wanted >= 1.0 && wanted < (double)LENGTH - 2.0) {
                     CHECK_NEAR(frame_at(b, f), wanted, 1e-3);
                 }
             }
@@ -88,14 +88,14 @@ static void a_rate_that_moves_loses_no_frame(void) {
         for (uint32_t f = b->heard - 16; f < b->heard; f++) {
             if (at(b, f)[0] == 0.0f) {
                 starved++;
-            } else if (last < LENGTH - 3) {
+            } else if (last < (double)LENGTH - 3.0) {
                 CHECK(f == 0 || (frame_at(b, f) - last > 0.99 && frame_at(b, f) - last < 1.76));
                 last = frame_at(b, f);
             }
         }
     }
     CHECK(vc_clip_starved_frames(clip) > 0 && starved >= vc_clip_starved_frames(clip));
-    CHECK(last >= LENGTH - 3);
+    CHECK(last >= (double)LENGTH - 3.0);
     CHECK_INT(vc_clip_position(clip), LENGTH);
     bench_free(b);
     vc_ring_free(ring);

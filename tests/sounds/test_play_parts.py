@@ -122,6 +122,7 @@ def test_a_scheduled_sound_ends_at_once_when_it_is_stopped(rig: Rig) -> None:
     playback = rig.play(coded(0, 100, 2), RATE, in_s=10)
     rig.step()
     assert (playback.state, playback.playing) == ("scheduled", True)
+    assert "scheduled" in repr(playback)
     playback.stop()
     rig.step()
     assert (playback.state, playback.wait(0), playback.started_frame) == ("ended", True, None)

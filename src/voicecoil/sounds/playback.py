@@ -322,7 +322,8 @@ class Playback(PlayedSound):
         return self._done_mixing() and self.position >= self._clip.position
 
     def __repr__(self) -> str:
-        state = "done" if not self.playing else "paused" if self._paused else "playing"
+        state = "done" if not self.playing else "paused" if self._paused else self.state
+        state = "playing" if state == "ended" else state  # mixed, but not yet heard
         return f"<Playback on {self.device.name!r}, {state}, {self.position_s:.3f} s heard>"
 
 
