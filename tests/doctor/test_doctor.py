@@ -160,6 +160,10 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     verdicts = {one["test"]: one["verdict"] for one in told["findings"]}
     assert verdicts["round-trip"] == "ok"
     assert verdicts["inputs"] == "warning"
+    (device,) = [one for one in told["findings"] if one["test"] == "device"]
+    assert device["text"].startswith("Loop: 2 in, 2 out, 48000 Hz")
+    assert device["text"].endswith("default input, default output")
+    assert device["data"]["samplerate"] == 48_000
     assert run([*options, "--tests", "glitches"]) == 0
     printed = capsys.readouterr().out
     assert "glitches          ok       0 glitches in 0.2 s" in printed

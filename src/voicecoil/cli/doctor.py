@@ -95,7 +95,7 @@ def doctor(
             _print(finding)
 
     try:
-        for one in [overview.overview(), *overview.systems()]:
+        for one in [overview.overview(), *overview.systems(), *overview.devices(subject)]:
             show(one)
         _examine(subject, chosen, keep, show)
     except KeyboardInterrupt:

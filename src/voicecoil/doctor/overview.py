@@ -10,11 +10,12 @@ import numpy as np
 
 from voicecoil.doctor.finding import Finding, Subject, Verdict
 from voicecoil.drivers.choose import get_driver, real_driver_names, why_silent
+from voicecoil.drivers.protocol import Device, Direction
 from voicecoil.errors import DriverError, VoicecoilError
 from voicecoil.streams.stream import InputStream, OutputStream
 from voicecoil.wording import plural
 
-__all__ = ["latency", "overview", "priority", "systems"]
+__all__ = ["devices", "latency", "overview", "priority", "systems"]
 
 PRIORITY_S = 0.3  # the worker has run by then, and RealtimeKit has answered
 
@@ -61,6 +62,29 @@ def _system(name: str) -> Finding:
     verdict: Verdict = "ok" if defaults["output"] else "warning"
     data = {"defaults": defaults, "devices": [asdict(device) for device in devices]}
     return Finding(test, verdict, text, data)
+
+
+def devices(subject: Subject) -> list[Finding]:
+    """Return one finding for each device of the audio system whose devices are tested."""
+    return [Finding("device", "ok", _described(d), asdict(d)) for d in subject.driver.devices()]
+
+
+def _described(device: Device) -> str:
+    ways: tuple[Direction, Direction] = ("input", "output")
+    words = [
+        *(f"{n} {way[:-3]}" for way in ways if (n := device.channels(way))),
+        f"{device.samplerate:g} Hz",
+    ]
+    rates = [f"{rate:g}" for rate in device.samplerates or ()]
+    if len(rates) > 1:
+        words.append(f"offers {' '.join(rates)}")
+    for way in ways:
+        if (frames := getattr(device, f"{way}_latency_frames")) is not None:
+            words.append(f"{way} latency {plural(frames, 'frame')}")
+    if device.transport is not None:
+        words.append(device.transport)
+    words += [f"default {way}" for way in ways if getattr(device, f"is_default_{way}")]
+    return f"{device.name}: {', '.join(words)}"
 
 
 def latency(subject: Subject) -> list[Finding]:
