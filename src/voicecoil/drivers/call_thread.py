@@ -46,16 +46,6 @@ UNDO_S = 10.0
 CTRL_C_S = 0.1  # how soon a waiting thread notices that its wait was interrupted
 
 
-def _run_idle(job: Job) -> None:
-    """Does a job that was handed over while the thread was idle."""
-    running.job = job
-    try:
-        job.result = job.work()
-    except BaseException as error:
-        job.error = error
-    running.job = None
-
-
 class CallThread:
     """Calls functions, one at a time, on one thread.
 
@@ -83,6 +73,7 @@ class CallThread:
         self._make_idle = make_idle
         self.idle: Idle | None = None  # what the thread does while it has no jobs
         self._idle_jobs: dict[int, Job] = {}  # requests of `idle` that were given up
+        self._handed: tuple[Idle, Job] | None = None  # the job that `ask` has handed over
         self._make_session = make_session
         self._session: Session | None = None
         self._hanging: list[Job] = []
@@ -198,8 +189,9 @@ class CallThread:
             return NotAsked.BUSY
         self.check_not_forked()
         job = Job(name, work, timeout_s)
+        job.deadline = time.monotonic() + timeout_s
         try:
-            done = idle.hand_over(partial(_run_idle, job), timeout_s)
+            done = idle.hand_over(partial(self._run_handed, idle, job), timeout_s)
         except BaseException:
             if idle.abandoned:
                 self._give_up(idle, job, timeout_s)
@@ -209,9 +201,24 @@ class CallThread:
             raise job.timed_out()
         if not done:
             return NotAsked.BUSY
+        if job.replaced:  # a call of a signal handler has waited for it until its deadline
+            uninterrupted("call", partial(self._returned, idle))
+            idle.poke()
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[no-any-return]
+
+    def _run_handed(self, idle: Idle, job: Job) -> None:
+        """Does a job that was handed over while the thread was idle."""
+        self._handed = handed = idle, job
+        running.job = job
+        try:
+            job.result = job.work()
+        except BaseException as error:
+            job.error = error
+        running.job = None
+        if self._handed is handed:
+            self._handed = None
 
     def _call(
         self, job: Job, queue_s: float, later: bool, meanwhile: Callable[[], object] | None
@@ -273,6 +280,9 @@ class CallThread:
 
         def note() -> None:
             with self._changed:
+                handed = self._handed
+                if handed is not None and handed[0] is idle:
+                    self._handed = None
                 if idle.over or self.idle is not idle:
                     return
                 self._idle_jobs[id(idle)] = job
@@ -293,8 +303,16 @@ class CallThread:
                 raise NobodyWaits
             if self._thread is None or self._thread.is_gone:
                 self._wake()  # the system may have refused to start a thread before
-            now, ahead = time.monotonic(), self._current
+            now, ahead, handed = time.monotonic(), self._current, self._handed
+            if ahead is None and handed is not None:
+                ahead = handed[1]
             if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
+                if self._current is None and handed is not None:
+                    # The caller of `ask` notices the deadline only when its signal handler, which
+                    # may wait here, has returned.
+                    self._idle_jobs[id(handed[0])] = self._current = ahead
+                    self._unsettled.add(ahead)
+                    self._handed = None
                 self._replace()  # the caller of that job may have stopped waiting for it
             elif now >= until:
                 which = f"{ahead.name!r}, which has not returned" if ahead else "other calls"

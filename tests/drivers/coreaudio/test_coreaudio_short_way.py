@@ -103,6 +103,35 @@ def test_a_signal_handler_that_uses_coreaudio_does_not_wait_for_the_get_that_it_
         world.release_hung()
 
 
+def test_a_signal_handler_does_not_wait_longer_than_the_deadline_of_what_it_interrupts(
+    coreaudio: Worlds,
+) -> None:
+    world = coreaudio(3, timeouts=Timeouts(call_s=LONG_S))
+    driver, device = world.driver, hal.connect(world.driver).device("USBDuplex:1")
+    names: list[str] = []
+
+    def interrupt() -> None:
+        world.library.sim_wait_blocked(1, 20_000)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: names.append(device.get("lnam")))
+    try:
+        name = device.get("lnam")
+        world.device("USBDuplex:1").hang(what="lmak")
+        interrupting = threading.Thread(target=interrupt)
+        interrupting.start()
+        with pytest.raises(StreamTimeoutError, match=r"asking did not return within 0.5 s"):
+            driver.ask("asking", lambda: driver.hal.string(device._id, "lmak"), 0.5)
+        interrupting.join(LONG_S)
+        until(lambda: bool(names))
+        assert (names, driver.abandoned_calls) == ([name], ["asking"])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        world.device("USBDuplex:1").hang(0, what="lmak")
+        until(lambda: world.release_hung() or driver.settle(0.0))
+    assert device.get("lnam") == name
+
+
 def test_a_get_of_a_text_starts_no_thread(
     coreaudio: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
