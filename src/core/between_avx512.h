@@ -16,12 +16,12 @@ INLINE_AVX512 static __m512 between_512(__m512 x0, __m512 x1, __m512 x2, __m512 
     const __m512 from_one = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
         bits, _mm512_set1_epi32(MANTISSA), _mm512_set1_epi32(ONE_FLOAT), 0xea)); /* a & b | c */
     const __m512 t = _mm512_sub_ps(from_one, _mm512_set1_ps(1.0f));
-    const __m512 to_next = _mm512_sub_ps(from_one, _mm512_set1_ps(2.0f));
+    /* 0.5 * (t - 1). This is exact, so it has the same bits as two operations. */
+    const __m512 to_next = _mm512_fmsub_ps(from_one, _mm512_set1_ps(0.5f), _mm512_set1_ps(1.0f));
     const __m512 before = _mm512_sub_ps(x1, x0), within = _mm512_sub_ps(x2, x1);
     const __m512 after = _mm512_sub_ps(x3, x2), bend = _mm512_sub_ps(within, before);
     const __m512 change = _mm512_sub_ps(_mm512_sub_ps(after, within), bend);
-    const __m512 bent = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(0.5f), to_next),
-                                      _mm512_add_ps(bend, _mm512_mul_ps(t, change)));
+    const __m512 bent = _mm512_mul_ps(to_next, _mm512_add_ps(bend, _mm512_mul_ps(t, change)));
     return _mm512_add_ps(x1, _mm512_mul_ps(t, _mm512_add_ps(within, bent)));
 }
 

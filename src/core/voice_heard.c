@@ -23,9 +23,11 @@ uint64_t vc_voice_heard(const vc_voice *voice, int64_t host_ns) {
 }
 
 double vc_voice_reached(const vc_voice *voice) {
-    uint64_t length = voice->config.loop_end - voice->config.loop_begin;
-    return voice->position +
-           (double)(atomic_load_explicit(&voice->laps, memory_order_relaxed) * length);
+    const uint64_t laps = atomic_load_explicit(&voice->laps, memory_order_relaxed);
+    if (laps == 0) {
+        return voice->position;
+    }
+    return voice->position + (double)(laps * (voice->config.loop_end - voice->config.loop_begin));
 }
 
 void vc_voice_note_heard(vc_voice *voice, const vc_place *place, uint32_t first, uint32_t end,
