@@ -160,7 +160,7 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],  # fork with threads
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env={**os.environ, "VOICECOIL_COREAUDIO_SIMULATOR": simulator_path()},
     )
 
