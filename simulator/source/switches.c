@@ -27,7 +27,7 @@ static const row rows[SW_COUNT] = {
         "S2 g: AudioDeviceStartAtTime: 0 works, 1 'unop', 2 'stop' while nothing runs"),
     ROW(remove_dead_listener, 0, 0, 1, S(0, 1),
         "S2 P6: remove a listener of a dead object: 0 '!obj', 1 noErr"),
-    ROW(device_elements, 0, 0, 1, S(0, 1),
+    ROW(device_elements, 1, 0, 1, S(0, 1),
         "S1 g: properties of the whole device answer 0 for element 0 only, 1 for any element"),
     ROW(internal_selectors, 0, 0, 1, FIXED,
         "S1 g: 'lisa' and 'lisr' (the HAL's own) and 'rbuf' 0 do not exist, 1 do"),

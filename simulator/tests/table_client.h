@@ -205,6 +205,7 @@ static inline void world_of_every_class(int macos) {
     sim_configure(0);
     sim_use_virtual_time();
     EQUAL(sim_set("internal_selectors", 1), 0);
+    EQUAL(sim_set("device_elements", 0), 0); /* as the table says */
     EQUAL(sim_set_macos(macos), 0);
     for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++) {
         EQUAL(sim_load_fixture(fixtures[i]), 0);

@@ -213,6 +213,16 @@ static void elements_of_channels(void) {
     sim_reset();
 }
 
+/* Programs that ship set the buffer size of element 1 for their input. */
+static void a_property_of_the_whole_device_has_any_element(void) {
+    begin(3, "USBDuplex:1");
+    AudioObjectPropertyAddress a = {kAudioDevicePropertyBufferFrameSize, output, 1};
+    UInt32 frames = 256;
+    EQUAL(AudioObjectSetPropertyData(device, &a, 0, NULL, sizeof frames, &frames), 0);
+    EQUAL(get_u32(device, kAudioDevicePropertyBufferFrameSize, global), 256);
+    sim_reset();
+}
+
 static void a_direction_without_streams_has_no_latency(void) {
     begin(20, "OutputOnly");
     EQUAL(has(device, kAudioDevicePropertyLatency, output, 0), 1);
@@ -338,6 +348,7 @@ int main(void) {
     old_selectors();
     old_programs_ask_the_system_with_a_wildcard();
     elements_of_channels();
+    a_property_of_the_whole_device_has_any_element();
     a_direction_without_streams_has_no_latency();
     formats_and_latencies_are_notified_on_the_device();
     a_rate_that_is_not_offered_can_be_a_wrong_format();

@@ -21,6 +21,7 @@ static void unknown_things(void) {
           kAudioHardwareBadObjectError);
     EQUAL(get_data(speakers, 0x71717171, global, 0, &value, &size),
           kAudioHardwareUnknownPropertyError);
+    sim_set("device_elements", 0);
     EQUAL(get_data(speakers, kAudioDevicePropertyNominalSampleRate, global, 77, &value, &size),
           kAudioHardwareUnknownPropertyError);
     EQUAL(get_data(speakers, kAudioDevicePropertyLatency, kAudioObjectPropertyScopePlayThrough, 0,
