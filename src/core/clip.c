@@ -366,7 +366,10 @@ static uint32_t play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t
             continue;
         }
         if (got == 0) {
-            continue; /* the ring has ended since the peek, and at_end finds out */
+            /* The ring has ended since the peek, and at_end finds out. Or a clip that was stopped
+             * has only the frames of a jump left, which is not made any more. */
+            clip->fade.left = clip->mode == VC_CLIP_ENDS ? 0 : clip->fade.left;
+            continue;
         }
         mix(clip, block->output.data + (size_t)offset * clip->channels, source, got);
         note_played(clip, at, offset, got);

@@ -130,6 +130,33 @@ static void a_fade_does_not_play_frames_of_the_destination(void) {
     free(new);
 }
 
+/* A clip that is stopped before it has jumped plays the frames before the mark, and ends there. Its
+ * fade went on for ever. */
+static void a_stop_during_a_jump_ends_at_the_mark(void) {
+    bench *b = bench_make(1, false);
+    vc_ring *ring = vc_ring_new(64, 2);
+    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
+    float *old = coded(26, 0), *new = coded(30, 1000);
+    vc_clip_ramp(clip, 32);
+    vc_mixer_add(b->mixer, clip);
+    vc_ring_write(ring, old, 26);
+    mix(b, 16);
+    vc_clip_jump(clip, vc_clip_ask_jump(clip), 1000, 26);
+    vc_ring_write(ring, new, 30);
+    CHECK(vc_mixer_stop(b->mixer, clip, 32));
+    mix(b, 16);
+    for (uint32_t f = 0; f < 16; f++) {
+        float wanted = f < 10 ? code(16 + f, 0) * (float)(32 - f) / 32.0f : 0.0f;
+        CHECK(fabsf(at(b, 16 + f)[0] - wanted) <= 1e-6f * wanted);
+    }
+    CHECK(vc_mixer_collect(b->mixer) == clip);
+    vc_clip_free(clip);
+    bench_free(b);
+    vc_ring_free(ring);
+    free(old);
+    free(new);
+}
+
 enum { JUMPS = 40, APART = 1000, SEGMENT = 300, RING = 64 };
 
 typedef struct writing {
@@ -216,6 +243,7 @@ int main(void) {
     RUN(a_stop_or_an_abort_replaces_a_fade);
     RUN(a_stop_during_a_fade_does_not_end_the_fade);
     RUN(a_fade_does_not_play_frames_of_the_destination);
+    RUN(a_stop_during_a_jump_ends_at_the_mark);
     RUN(jumps_of_another_thread_land_on_their_frames);
     return check_summary();
 }
