@@ -158,7 +158,8 @@ static bool is_dense(const vc_path *path, uint32_t frames) {
     const double last_rate = path->rate + 2.0 * path->rate_change * (double)frames;
     return path->rate <= 2.0 && last_rate <= 2.0 &&
            vc_path_at(path, (double)frames) + 35.0 <= path->frames &&
-           __builtin_cpu_supports("avx512vbmi2");
+           __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq");
 }
 
 #endif

@@ -261,7 +261,8 @@ bool vc_clip_jump_if_known(vc_clip *clip) {
     atomic_fetch_add(&clip->moves, 1);
     atomic_store(&clip->base, frame);
     atomic_store(&clip->position, frame);
-    vc_heard_clear(&clip->heard);
+    vc_heard_begin_clear(&clip->heard);
+    vc_heard_end_clear(&clip->heard);
     atomic_fetch_add(&clip->moves, 1);
     return true;
 }

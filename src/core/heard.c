@@ -43,8 +43,9 @@ void vc_heard_note(vc_heard *heard, int64_t at, double position, int64_t until, 
     end_change(heard);
 }
 
-void vc_heard_clear(vc_heard *heard) {
-    begin_change(heard);
+void vc_heard_begin_clear(vc_heard *heard) { begin_change(heard); }
+
+void vc_heard_end_clear(vc_heard *heard) {
     STORE(heard->count, 0);
     end_change(heard);
 }

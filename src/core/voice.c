@@ -156,11 +156,11 @@ static void jump(vc_voice *voice) {
     voice->position = (double)(seek >> 16);
     voice->past = voice->loops == 1 || seek >> 16 >= voice->config.loop_end;
     voice->wrapped = false;
-    /* Before the lines are forgotten, which makes readers of older lines begin again. */
+    vc_heard_begin_clear(&voice->heard); /* vc_voice_heard reads the three words below as well */
     atomic_store(&voice->base, seek >> 16);
     atomic_store(&voice->reached, voice->position);
     atomic_store(&voice->laps, 0);
-    vc_heard_clear(&voice->heard);
+    vc_heard_end_clear(&voice->heard);
 }
 
 /* Whether the voice has nothing to play at this moment, because it is paused. Jumps that were asked

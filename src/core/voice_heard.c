@@ -15,7 +15,7 @@ uint64_t vc_voice_heard(const vc_voice *voice, int64_t host_ns) {
         double heard = vc_heard_at(&voice->heard, host_ns, mixed, base);
         position = (uint64_t)(fmax(heard, 0.0) + 1e-2); /* times are rounded to ticks of a clock */
         laps = atomic_load(&voice->laps);
-    } while (changes != atomic_load(&voice->heard.changes));
+    } while (changes % 2 == 1 || changes != atomic_load(&voice->heard.changes));
     if (laps > 0 && position >= config->loop_end) {
         position -= vc_smaller_64(laps, (position - config->loop_begin) / length) * length;
     }

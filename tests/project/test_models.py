@@ -49,9 +49,9 @@ def test_every_interleaving(model: Path, tmp_path: Path) -> None:
     said = check(model, 0, tmp_path)
     assert "errors: 0" in said
     assert "max search depth too small" not in said
-    unreached = re.findall(r"unreached in (\w+ ?\w*)\n\t\((\d+) of", said)
-    assert unreached, said
-    assert all(count == "0" for _, count in unreached), said
+    assert "unreached in" in said, said
+    unreached = re.findall(r'^\t.*state \d+, "(.*)"$', said, re.MULTILINE)
+    assert all(step == "-end-" for step in unreached), said  # a thread may go on for ever
 
 
 @needs_spin

@@ -10,9 +10,11 @@ import pytest
 
 import voicecoil as vc
 from coded import coded
-from rig import Rig
+from rig import Rig, until
+from voicecoil import _core
 from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.files import FileSink
+from voicecoil.files.read_ahead import Reader
 
 RATE = 48_000
 
@@ -126,3 +128,17 @@ def test_a_scheduled_sound_ends_at_once_when_it_is_stopped(rig: Rig) -> None:
     playback.stop()
     rig.step()
     assert (playback.state, playback.wait(0), playback.started_frame) == ("ended", True, None)
+
+
+def test_a_seek_before_the_first_frame_was_read_goes_where_it_was_asked() -> None:
+    """The reader went to `start` after it had made the jump."""
+    reader = Reader(Endless(True), RATE, True, 100)
+    clip = _core.MixerClip.from_ring(reader.ring, None, 1.0)
+    reader.seek(400, clip.ask_jump())
+    reader.start(clip, lambda: True)
+    try:
+        until(lambda: reader.at_end)
+        assert reader.ring.readable == 1000 - 400
+    finally:
+        reader.end()
+        reader.join()

@@ -85,6 +85,20 @@ class Job:
             "its effects are undone when it returns. Replug the device, or choose another"
         )
 
+    def outcome(self) -> Any:
+        """Returns the result of a call that has ended, or raises its error. Call it once."""
+        if self.error is None:
+            return self.result
+        if isinstance(self.error, AbandonedError):
+            raise self.timed_out()
+        self.settled = True
+        try:
+            raise self.error
+        finally:
+            # The traceback of the error refers to this job. As a reference cycle, both would keep
+            # the caller's objects alive until the next garbage collection.
+            self.error = None
+
     @property
     def replaced(self) -> bool:
         """Whether the call hung, and another thread makes the next calls."""

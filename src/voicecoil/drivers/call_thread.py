@@ -204,9 +204,7 @@ class CallThread:
         if job.replaced:  # a call of a signal handler has waited for it until its deadline
             uninterrupted("call", partial(self._returned, idle))
             idle.poke()
-        if job.error is not None:
-            raise job.error
-        return job.result  # type: ignore[no-any-return]
+        return job.outcome()  # type: ignore[no-any-return]
 
     def _run_handed(self, idle: Idle, job: Job) -> None:
         """Does a job that was handed over while the thread was idle."""
@@ -235,9 +233,7 @@ class CallThread:
         except BaseException:
             self._abandon(job, later)
             raise
-        if job.error is not None:
-            raise job.error
-        return job.result
+        return job.outcome()
 
     def _leave(self, job: Job) -> None:
         """Marks a job whose wait was interrupted (Ctrl-C).

@@ -129,6 +129,7 @@ class Reader:
             self.error.set(error)
             self._clip.jump(number, None)
             return
+        self._start = None  # a seek may come before the first frame was read
         self._mark = self.ring.total_written
         self._more = True
         self.ring.reopen()  # before the jump, because the clip would end after it otherwise

@@ -183,6 +183,33 @@ def test_a_direction_that_a_stream_does_not_use_may_have_any_format(coreaudio: W
         vc.OutputStream(lambda block: None, driver=world.driver)
 
 
+def test_the_format_of_a_direction_that_a_stream_does_not_use_may_change(
+    coreaudio: Worlds,
+) -> None:
+    world = coreaudio(devices=["uid=it; in=2; out=2; rates=48000; formats=f32,ac3,i16!"])
+    line = hal.connect(world.driver).device("it").input.streams[0]
+    frames = 0
+
+    def count(block: vc.Block) -> None:
+        nonlocal frames
+        frames += block.frames
+
+    with vc.OutputStream(count, driver=world.driver, latency="low") as stream:
+        world.advance(0.1)
+        line.physical_format = next(
+            one.format
+            for one in line.available_physical_formats
+            if one.format.format_id != "lpcm" and one.format.samplerate == 48_000
+        )
+        world.advance(0.2)
+        before = frames
+        world.advance(0.2)
+        assert stream.state == "running"
+        assert not stream.wait(0.1)  # looks at the device, which has notified the change
+        stream.abort()
+    assert frames > before
+
+
 def test_exclusive_use_plays_a_program_of_integers_bit_by_bit(coreaudio: Worlds) -> None:
     world = coreaudio(3)
     device = hal.connect(world.driver).device(USB)

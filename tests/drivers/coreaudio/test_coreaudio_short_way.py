@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import signal
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +17,11 @@ from callers import LONG_S
 from coreaudio import Worlds
 from rig import until
 from voicecoil import hal
+from voicecoil.drivers.call_job import NotAsked, check_wanted, running
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.errors import StreamTimeoutError
+from voicecoil.testing import VirtualDevice
 
 
 class SignalAndNoTime(int):
@@ -130,6 +135,43 @@ def test_a_signal_handler_does_not_wait_longer_than_the_deadline_of_what_it_inte
         world.device("USBDuplex:1").hang(0, what="lmak")
         until(lambda: world.release_hung() or driver.settle(0.0))
     assert device.get("lnam") == name
+
+
+def test_a_call_that_another_thread_took_over_is_a_timeout(coreaudio: Worlds) -> None:
+    thread = coreaudio(3).driver._call_thread
+    thread.call("the first call", lambda: None, LONG_S)  # starts the thread
+
+    def late() -> None:
+        running.job.mark[0] = 1
+        check_wanted()
+
+    with pytest.raises(StreamTimeoutError, match="asking did not return within"):
+        until(lambda: thread.ask("asking", late, LONG_S) is not NotAsked.BUSY)
+
+
+@pytest.mark.parametrize("way", ["ask", "call"])
+def test_an_error_of_a_call_keeps_nothing_of_its_caller_alive(coreaudio: Worlds, way: str) -> None:
+    thread = coreaudio(3).driver._call_thread
+    thread.call("the first call", lambda: None, LONG_S)  # starts the thread
+
+    def fail() -> None:
+        raise ValueError("no such thing")
+
+    def use() -> weakref.ref[object]:
+        thing = VirtualDevice()
+        with contextlib.suppress(ValueError):
+            if way == "call":
+                thread.call("failing", fail, LONG_S)
+            else:
+                until(lambda: thread.ask("failing", fail, LONG_S) is not NotAsked.BUSY)
+        return weakref.ref(thing)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert use()() is None
+    finally:
+        gc.enable()
 
 
 def test_a_get_of_a_text_starts_no_thread(

@@ -11,7 +11,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum state { AWAY, IDLE, CLAIMED, REQUESTED, RUNNING, DONE, ABANDONED };
+/* AWAY and LEFT: the server is not in vc_quick_serve. DONE and LEFT: an answer was not taken yet.
+ */
+enum state { AWAY, IDLE, CLAIMED, REQUESTED, RUNNING, DONE, LEFT, ABANDONED };
 /* A thread waits for its partner by spinning without system calls, and then it sleeps. It spins for
  * NEAR_NS if the partner does not run, as it would have answered by then. BUSY_NS is for a client
  * that keeps the GIL. If both use the same processor, sched_yield lets the partner run, which takes
@@ -25,7 +27,6 @@ static _Atomic uint32_t forks; /* of this process and of those from which it was
 struct vc_quick {
     uint32_t forks; /* when it was made: a forked child has no thread that serves */
     _Atomic int state;
-    _Atomic int serving; /* 1: the server is in vc_quick_serve */
     _Atomic uint32_t pokes;
     _Atomic int server_cpu, client_cpu; /* the processors on which they were last; -1: not known */
     _Atomic int server_sleeps;
@@ -105,6 +106,8 @@ static bool move(vc_quick *quick, int from, int to) {
     return atomic_compare_exchange_strong(&quick->state, &from, to);
 }
 
+static bool is_answer(int state) { return state == DONE || state == LEFT; }
+
 bool vc_quick_finish(vc_quick *quick) {
     if (!move(quick, RUNNING, DONE)) {
         return false;
@@ -123,31 +126,20 @@ static bool answer(vc_quick *quick) {
     return vc_quick_finish(quick);
 }
 
-/* Lets the server go while a client still has to take its answer. Such a client may wait for the
- * work that the server goes to, if a signal handler asks for it while the client waits. Either this
- * function finds that the answer was taken, or vc_quick_take finds that nobody serves. */
-static bool leave_with_answer(vc_quick *quick) {
-    atomic_store(&quick->serving, 0);
-    if (atomic_load(&quick->state) == DONE) {
-        return true;
-    }
-    atomic_store(&quick->serving, 1);
-    return false;
-}
+/* The server may leave while a client still has to take its answer. Such a client may wait for the
+ * work that the server goes to, if a signal handler asks for it while the client waits. */
+static bool leave(vc_quick *quick) { return move(quick, IDLE, AWAY) || move(quick, DONE, LEFT); }
 
-static bool leave(vc_quick *quick) {
-    if (move(quick, IDLE, AWAY)) {
-        atomic_store(&quick->serving, 0);
-        return true;
+static void come_back(vc_quick *quick) {
+    if (!move(quick, AWAY, IDLE) && !move(quick, LEFT, DONE)) {
+        move(quick, AWAY, IDLE); /* the client has just taken its answer */
     }
-    return atomic_load(&quick->state) == DONE && leave_with_answer(quick);
 }
 
 int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns) {
     int64_t last_ns = vc_clock_ns(), until_ns = last_ns + timeout_ns;
     int yields = 0;
-    atomic_store(&quick->serving, 1);
-    move(quick, AWAY, IDLE);
+    come_back(quick);
     for (;;) {
         int state = atomic_load(&quick->state);
         if (state == REQUESTED) {
@@ -215,7 +207,7 @@ bool vc_quick_spin(vc_quick *quick) {
     int64_t begun_ns = vc_clock_ns();
     for (;;) {
         int state = atomic_load(&quick->state);
-        if (state == DONE) {
+        if (is_answer(state)) {
             return true;
         }
         if (shares_cpu(&quick->client_cpu, &quick->server_cpu) ||
@@ -230,7 +222,7 @@ bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns) {
     int64_t begun_ns = vc_clock_ns();
     for (int yields = 0;;) {
         int state = atomic_load(&quick->state);
-        if (state == DONE) {
+        if (is_answer(state)) {
             return true;
         }
         if (shares_cpu(&quick->client_cpu, &quick->server_cpu)) {
@@ -247,26 +239,25 @@ bool vc_quick_wait(vc_quick *quick, int64_t timeout_ns) {
     pthread_mutex_lock(&quick->lock);
     atomic_store(&quick->client_sleeps, 1);
     int64_t left_ns = timeout_ns - (vc_clock_ns() - begun_ns);
-    while (atomic_load(&quick->state) != DONE && left_ns > 0) {
+    while (!is_answer(atomic_load(&quick->state)) && left_ns > 0) {
         vc_cond_wait_ns(&quick->for_client, &quick->lock, left_ns);
         left_ns = timeout_ns - (vc_clock_ns() - begun_ns);
     }
     atomic_store(&quick->client_sleeps, 0);
     pthread_mutex_unlock(&quick->lock);
-    return atomic_load(&quick->state) == DONE;
+    return is_answer(atomic_load(&quick->state));
 }
 
 void vc_quick_take(vc_quick *quick, vc_quick_request *answer) {
     *answer = quick->request;
-    atomic_store(&quick->state, AWAY);
-    if (atomic_load(&quick->serving)) {
-        move(quick, AWAY, IDLE);
+    while (!move(quick, DONE, IDLE) && !move(quick, LEFT, AWAY)) {
+        /* the server has left or come back between the two */
     }
 }
 
 bool vc_quick_abandon(vc_quick *quick) {
     int state = atomic_load(&quick->state);
-    while (state != DONE) {
+    while (!is_answer(state)) {
         /* REQUESTED becomes RUNNING soon, because the server never waits before it does that. */
         if (state == RUNNING && move(quick, RUNNING, ABANDONED)) {
             return true;

@@ -361,8 +361,8 @@ class CoreAudioStream(DriverStreamBase):
                     f"the device {self._name!r} changed its sample rate under the stream, from "
                     f"{opened.opened_format.samplerate:g} to {hal.f64(device, 'nsrt'):g} Hz"
                 )
-            for scope in (INPUT, OUTPUT):
-                if opened.places[scope] and not self._same_streams(scope):
+            for scope in (scope for scope in (INPUT, OUTPUT) if opened.places[scope]):
+                if not self._same_streams(scope):
                     return f"the device {self._name!r} changed its streams under the stream"
                 if told := self._other_format(scope):
                     return f"the device {self._name!r} changed its format under the stream, {told}"
