@@ -243,6 +243,20 @@ def test_a_source_that_cannot_seek_is_named_at_once(rig: Rig) -> None:
     assert len(source.threads) == 1, "only the reader's thread uses a source"
 
 
+@pytest.mark.parametrize("frame", [2**53, 2**64 - 1, 2**64])
+def test_a_seek_beyond_what_is_counted_is_refused_and_the_sound_continues(
+    rig: Rig, frame: int
+) -> None:
+    playback = rig.play(coded(0, 100, 2), 48_000, loops=0)
+    rig.step(1)
+    with pytest.raises(vc.ArgumentError, match=rf"frame is {frame}; use 0 to the end"):
+        playback.seek(frame)
+    before = playback.position
+    rig.step(1)
+    assert playback.position > before
+    playback.stop(fade_s=0)
+
+
 def test_a_seek_that_fails_is_raised_by_wait_and_the_sound_continues(rig: Rig) -> None:
     playback = rig.play(Source())
     rig.step(2)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sink", "Source", "check_max_frames", "check_seek"]
 
+MOST_FRAMES = 2**53 - 1  # positions are counted as floating-point numbers, too
+
 
 class Source(Protocol):
     """An object that returns frames, one block after the other.
@@ -114,7 +116,7 @@ def check_seek(frame: float, frames: int | None) -> int:
 
     A float that is a whole number is possible, because ``2 * playback.samplerate`` is a float.
     """
-    last = "the end" if frames is None else str(frames)
+    last = f"the end, at most {MOST_FRAMES}" if frames is None else str(frames)
     try:
         if isinstance(frame, float):
             number = int(frame) if frame.is_integer() else index(frame)  # type: ignore[arg-type]
@@ -124,6 +126,6 @@ def check_seek(frame: float, frames: int | None) -> int:
         raise ArgumentTypeError(
             f"frame is {shown(frame)}; give an integer from 0 to {last}"
         ) from None
-    if number < 0 or (frames is not None and number > frames):
-        raise ArgumentError(f"frame is {number}; use 0 to {last}")
+    if number < 0 or number > (MOST_FRAMES if frames is None else frames):
+        raise ArgumentError(f"frame is {shown(number)}; use 0 to {last}")
     return number
