@@ -116,6 +116,19 @@ static void channels_that_are_not_mapped_are_silent(void) {
     vc_ioproc_free(ioproc);
 }
 
+/* Old memory of the device was heard. */
+static void a_buffer_without_the_mapped_channel_is_silent(void) {
+    static const vc_ioproc_channel map[] = {{0, 2}};
+    static buffers b;
+    AudioBufferList *list = make(&b, 1, (uint32_t[]){1}, FRAMES);
+    vc_ioproc *ioproc = open_output(map, 1);
+    call(ioproc, list);
+    for (uint32_t f = 0; f < FRAMES; f++) {
+        CHECK(b.memory[0][f] == 0.0f);
+    }
+    vc_ioproc_free(ioproc);
+}
+
 static void planar_memory_is_one_array(void) {
     static const vc_ioproc_channel map[] = {{0, 0}, {1, 0}, {2, 0}};
     static buffers b;
@@ -421,6 +434,7 @@ static void after_a_detach_no_cycle_has_the_engine(void) {
 int main(void) {
     RUN(one_buffer_is_used_in_place);
     RUN(channels_that_are_not_mapped_are_silent);
+    RUN(a_buffer_without_the_mapped_channel_is_silent);
     RUN(planar_memory_is_one_array);
     RUN(frames_are_what_the_buffers_hold);
     RUN(buffers_without_memory);

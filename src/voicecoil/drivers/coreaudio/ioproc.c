@@ -16,6 +16,7 @@ typedef struct direction {
     vc_ioproc_channel *map;
     vc_channel *list; /* filled again in each cycle */
     uint32_t *used;   /* for each of the first `buffers` AudioBuffers: its mapped channels */
+    uint32_t *needed; /* for each of these: the channels that it must have for them */
     vc_ioproc_buffer *formats; /* of the first `format_count` AudioBuffers; 0 if all are float32 */
     uint32_t format_count;
     /* For each of these: interleaved float samples of a mapped AudioBuffer of integers; or NULL. */
@@ -229,13 +230,24 @@ static void convert_output(const direction *d, AudioBufferList *list, uint32_t f
     }
 }
 
+/* Whether the engine fills all channels of an AudioBuffer. It does not if the AudioBuffer has
+ * another number of channels than before, as in the cycles between a change and its notification.
+ */
+static bool is_filled(const direction *d, const AudioBufferList *list, uint32_t buffer) {
+    uint32_t channels = list->mBuffers[buffer].mNumberChannels;
+    if (buffer >= d->buffers || d->used[buffer] != channels) {
+        return channels == 0;
+    }
+    return converted(d, buffer) == NULL ? d->needed[buffer] <= channels
+                                        : is_converted(d, list, buffer);
+}
+
 /* Silences each buffer that has channels which the stream does not use, because CoreAudio does not
  * guarantee that they are zero. The engine fills the stream's channels afterwards. */
 static void silence_rest(const direction *d, AudioBufferList *list, uint32_t frames) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers; i++) {
         AudioBuffer *buffer = &list->mBuffers[i];
-        uint32_t used = i < d->buffers ? d->used[i] : 0;
-        if (buffer->mData == NULL || used == buffer->mNumberChannels) {
+        if (buffer->mData == NULL || is_filled(d, list, i)) {
             continue;
         }
         if (is_converted(d, list, i)) {
@@ -393,10 +405,9 @@ static bool fill_direction(direction *d, const vc_ioproc_direction *given, uint3
         d->buffers = given->map[c].buffer + 1 > d->buffers ? given->map[c].buffer + 1 : d->buffers;
     }
     d->used = calloc(d->buffers + 1u, sizeof *d->used);
-    if (d->map == NULL || d->list == NULL || d->used == NULL) {
-        return false;
-    }
-    if (!fill_formats(d, given, room_frames)) {
+    d->needed = calloc(d->buffers + 1u, sizeof *d->needed);
+    if (d->map == NULL || d->list == NULL || d->used == NULL || d->needed == NULL ||
+        !fill_formats(d, given, room_frames)) {
         return false;
     }
     for (uint32_t c = 0; c < given->channels; c++) {
@@ -404,8 +415,10 @@ static bool fill_direction(direction *d, const vc_ioproc_direction *given, uint3
         for (uint32_t i = 0; i < c; i++) {
             seen = seen || memcmp(&given->map[i], &given->map[c], sizeof given->map[c]) == 0;
         }
-        d->map[c] = given->map[c];
-        d->used[given->map[c].buffer] += !seen;
+        vc_ioproc_channel at = d->map[c] = given->map[c];
+        d->used[at.buffer] += !seen;
+        d->needed[at.buffer] =
+            at.channel < d->needed[at.buffer] ? d->needed[at.buffer] : at.channel + 1;
     }
     return true;
 }
@@ -445,6 +458,7 @@ void vc_ioproc_free(vc_ioproc *ioproc) {
         free(ioproc->directions[d].map);
         free(ioproc->directions[d].list);
         free(ioproc->directions[d].used);
+        free(ioproc->directions[d].needed);
         for (uint32_t i = 0; i < ioproc->directions[d].format_count; i++) {
             free(ioproc->directions[d].converted[i]);
         }

@@ -167,14 +167,14 @@ static void compare_formats(vc_changes *changes, AudioObjectID stream) {
 OSStatus vc_changes_listen_and_ring(AudioObjectID object, UInt32 count,
                                     const AudioObjectPropertyAddress *addresses,
                                     void *client_data) {
+    OSStatus status = vc_changes_listen(object, count, addresses, client_data);
+    vc_changes_ring(client_data); /* before a comparison, whose call may hang */
     for (UInt32 i = 0; i < count; i++) {
         if (addresses[i].mSelector == kAudioStreamPropertyVirtualFormat) {
             compare_formats(client_data, object);
             break;
         }
     }
-    OSStatus status = vc_changes_listen(object, count, addresses, client_data);
-    vc_changes_ring(client_data);
     return status;
 }
 
