@@ -132,14 +132,6 @@ static bool formats_change(const device *d) {
     return false;
 }
 
-void change_ended_due(void *subject, uint64_t number) {
-    device *d = subject;
-    if (number == d->change_number) {
-        d->changing_rate = false;
-        io_resume_locked(d);
-    }
-}
-
 static void revert_due(void *subject, uint64_t rate) {
     change_rate_locked(subject, (double)rate, false);
 }
@@ -186,6 +178,23 @@ static void pause_due(void *subject, uint64_t number) {
         io_wait_locked(w);
     }
     at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, apply_due, d, number);
+}
+
+/* IO resumes. What was set after the new rate was applied, and before this end, is a change of its
+ * own. */
+void change_ended_due(void *subject, uint64_t number) {
+    device *d = subject;
+    if (number != d->change_number) {
+        return;
+    }
+    double rate = d->pending_rate;
+    d->changing_rate = false;
+    d->pending_rate = 0;
+    io_resume_locked(d);
+    if (rate > 0 && device_supports_rate(d, rate) && (rate != d->rate || formats_change(d))) {
+        d->pending_rate = rate;
+        at_locked(now_locked() + (uint64_t)SWITCH(rate_delay_ns), pause_due, d, ++d->change_number);
+    }
 }
 
 OSStatus change_rate_locked(device *d, double rate, bool by_client) {

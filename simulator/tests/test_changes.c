@@ -125,6 +125,41 @@ static void a_second_set_while_the_first_is_under_way(void) {
     world_is_clean();
 }
 
+/* Between the new rate and the end of the pause, a further rate or format is a change of its own.
+ */
+static void a_set_before_io_resumes(void) {
+    static const double then[3] = {44100, 96000, 48000};
+    for (int io_runs = 0; io_runs < 2; io_runs++) {
+        for (int by_itself = 0; by_itself < 2; by_itself++) {
+            for (int i = 0; i < 3; i++) {
+                begin(0);
+                if (io_runs) {
+                    start();
+                }
+                EQUAL(set_rate(device, 96000), 0);
+                for (int waited = 0; waited < 1000 && rate() != 96000; waited++) {
+                    EQUAL(sim_advance_ns(MS), 0);
+                }
+                EQUAL(set_rate(device, 192000), 0);
+                EQUAL(by_itself ? sim_change_rate(device, then[i]) : set_rate(device, then[i]), 0);
+                EQUAL(sim_advance_ns(2 * SECOND), 0);
+                EQUAL(rate(), then[i]);
+                EQUAL(sim_counter("rate_changes"), then[i] == 96000 ? 1 : 2);
+                EQUAL(set_rate(device, 192000), 0); /* nothing is left that hinders the next one */
+                EQUAL(sim_advance_ns(2 * SECOND), 0);
+                EQUAL(rate(), 192000);
+                if (io_runs) {
+                    int before = calls;
+                    EQUAL(sim_advance_ns(SECOND), 0);
+                    CHECK(calls > before, "IO did not resume");
+                    stop();
+                }
+                world_is_clean();
+            }
+        }
+    }
+}
+
 static void some_report_the_old_rate(void) {
     world_with(0, 18);
     device = sim_find_device("OldRate");
@@ -328,6 +363,7 @@ int main(void) {
     a_rate_changes_later();
     other_outcomes();
     a_second_set_while_the_first_is_under_way();
+    a_set_before_io_resumes();
     some_report_the_old_rate();
     buffer_sizes();
     what_a_listener_is_shown();
