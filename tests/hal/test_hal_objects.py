@@ -23,6 +23,8 @@ from voicecoil.errors import (
     PropertyReadOnlyError,
     StreamTimeoutError,
 )
+from voicecoil.hal.object import _by_name
+from voicecoil.hal.table import classes, rows_of
 
 
 def test_properties_have_types(coreaudio: Worlds) -> None:
@@ -42,6 +44,21 @@ def test_properties_have_types(coreaudio: Worlds) -> None:
     assert system.translate_uid_to_device("USBDuplex:1") == device
     assert system.translate_uid_to_device("nothing") is None
     assert device in system.devices
+
+
+def test_a_name_wins_over_the_four_characters_of_another_property(coreaudio: Worlds) -> None:
+    device = hal.connect(coreaudio(3).driver).device("USBDuplex:1")
+    assert device._row("name").selector == "lnam"
+    assert device._row("device_name_c_string").selector == "name"
+    assert device["name"] == device.get("name") == device.name == device["lnam"]
+    assert device.device_name_c_string == device["device_name_c_string"] == device.name
+    listed = device.properties(deprecated=True)
+    assert listed["name"].selector == "lnam"
+    assert listed["device_name_c_string"].selector == "name"
+    with hal.watch(device, "name") as changes:
+        assert [row.selector for row in changes._rows.values()] == ["lnam"]
+    for kind in classes():
+        assert all(_by_name(kind)[row.name] is row for row in rows_of(kind))
 
 
 def test_each_direction_and_channel_has_its_own_values(coreaudio: Worlds) -> None:

@@ -24,11 +24,11 @@ class Property:
         if instance is None:
             return self
         if self.row.asks:
-            return partial(instance.ask, self.row.selector)
-        return instance.get(self.row.selector)
+            return partial(instance.ask, self.row.name)
+        return instance.get(self.row.name)
 
     def __set__(self, instance: Any, value: Any) -> None:
-        instance.set(self.row.selector, value)
+        instance.set(self.row.name, value)
 
 
 class NumberProperty(_hal.Number, Property):
@@ -41,7 +41,7 @@ class NumberProperty(_hal.Number, Property):
 
     def read(self, thing: Any) -> Any:
         """The value by the ordinary way."""
-        return thing.get(self.row.selector)
+        return thing.get(self.row.name)
 
 
 def description(row: PropertyRow) -> str:

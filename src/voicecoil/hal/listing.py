@@ -99,9 +99,10 @@ class PropertyList(list[PropertyValue]):
         self, index: SupportsIndex | str | slice
     ) -> PropertyValue | list[PropertyValue]:
         if isinstance(index, str):
-            for one in self:
-                if index in (one.name, one.selector):
-                    return one
+            by_selector = {one.selector: one for one in reversed(self)}
+            by_name = {one.name: one for one in reversed(self)}
+            if (found := by_name.get(index) or by_selector.get(index)) is not None:
+                return found
             asked = did_you_mean(index, (one.name for one in self))
             raise ArgumentError(
                 f"the object has no property {index!r} now" + (f"; {asked}" if asked else "")

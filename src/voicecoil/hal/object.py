@@ -28,9 +28,12 @@ Places = list[tuple[int, int, int]]  # selector, scope, element
 
 @cache
 def _by_name(kind: str) -> dict[str, PropertyRow]:
-    """The rows of a class by name and by selector."""
+    """The rows of a class by name and by selector.
+
+    A name wins: 'name' is also the selector of an old property, `device_name_c_string`.
+    """
     own = rows_of(kind)
-    return {row.name: row for row in own} | {row.selector: row for row in own}
+    return {row.selector: row for row in own} | {row.name: row for row in own}
 
 
 @cache

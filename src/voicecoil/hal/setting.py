@@ -279,6 +279,8 @@ class Temporarily(Restored):
     ) -> None:
         self._thing = thing
         self._row = row
+        # The selector also reaches what the table lacks for a class. 'name' means another property.
+        self._name = row.selector if thing._row(row.selector) == row else row.name
         self._value = value
         self._where = scope, element
         self._before: Any = None
@@ -287,9 +289,9 @@ class Temporarily(Restored):
 
     def __enter__(self) -> Any:
         self._ours, self._is_known = [], False
-        self._before = self._thing.get(self._row.selector, *self._where)
+        self._before = self._thing.get(self._name, *self._where)
         with self._changing():
-            made = self._thing.set(self._row.selector, self._value, *self._where)
+            made = self._thing.set(self._name, self._value, *self._where)
             self._ours, self._is_known = [made], True
         return made
 
@@ -309,10 +311,10 @@ class Temporarily(Restored):
 
     def _restore(self) -> None:
         try:
-            now = self._thing.get(self._row.selector, *self._where)
+            now = self._thing.get(self._name, *self._where)
             others = self._is_known and now not in self._ours
             if now != self._before and not others:
-                self._thing.set(self._row.selector, self._before, *self._where)
+                self._thing.set(self._name, self._before, *self._where)
         except (DeviceLostError, PropertyMissingError):
             pass  # the thing has gone, and its settings with it
         except VoicecoilError as error:
