@@ -13,6 +13,7 @@ from voicecoil.limits import BLOCK_RANGE_FRAMES, MAX_GAIN, MAX_LEAD_S, RATE_RANG
 from voicecoil.wording import plural, with_article
 
 __all__ = [
+    "check_between",
     "check_blocksize",
     "check_count",
     "check_fade",
@@ -27,6 +28,7 @@ __all__ = [
     "shown",
 ]
 
+MAX_COUNT = 2**40 - 1  # of frames and loops; larger numbers are mistakes
 MAX_NAME = 64  # characters in a stream's name
 MAX_FADE_S = 120.0  # of a fade; more are milliseconds, as other libraries take them
 SHOWN = 80  # longest representation of a wrong value in a message, in characters
@@ -68,11 +70,15 @@ def _whole(value: Any, name: str, possible: str) -> int:
         ) from None
 
 
-def check_count(value: Any, name: str, possible: str, least: int = 0) -> int:
-    """Return `value` as an int of at least `least`; error messages end with `possible`."""
+def check_count(value: Any, name: str, possible: str, least: int = 0, most: int = MAX_COUNT) -> int:
+    """Return `value` as an int from `least` to `most`.
+
+    Error messages name what is `possible`, which has to name `most` if that is given.
+    """
     count = _whole(value, name, possible)
-    if not least <= count < 1 << 40:
-        raise ArgumentError(f"{name}={shown(value)}; give {possible}")
+    if not least <= count <= most:
+        limit = f", at most {MAX_COUNT}" if count > most == MAX_COUNT else ""
+        raise ArgumentError(f"{name}={shown(value)}; give {possible}{limit}")
     return count
 
 
@@ -168,6 +174,20 @@ def check_fade(fade_s: Any, name: str = "fade_s") -> float:
             f"{name}=0.01 is 10 ms"
         )
     return value
+
+
+def check_between(value: Any, name: str, least: float, most: float, possible: str) -> float:
+    """Return a number from `least` to `most`; error messages end with `possible`."""
+    try:
+        number = _number(value, name, possible)
+    except ArgumentTypeError:
+        kind = with_article(type(value).__name__)
+        raise ArgumentTypeError(f"{name}={shown(value)} is {kind}; give {possible}") from None
+    except ArgumentError:  # an integer that no float can have
+        number = math.inf
+    if not least <= number <= most:
+        raise ArgumentError(f"{name}={shown(value)}; give {possible}")
+    return number
 
 
 def check_gain(gain: Any, name: str = "gain") -> float:

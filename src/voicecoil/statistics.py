@@ -10,6 +10,7 @@ from itertools import accumulate
 from voicecoil import _core
 from voicecoil.events import Event, from_engine
 from voicecoil.sealed import Sealed
+from voicecoil.wording import rounded
 
 __all__ = ["Histogram", "Statistics", "read_statistics"]
 
@@ -196,7 +197,7 @@ def _duration(seconds: float) -> str:
     """Return a duration in the unit with which the number has no exponent."""
     for unit, parts in (("s", 1), ("ms", 1e3), ("us", 1e6)):
         if seconds * parts >= 1:
-            return f"{seconds * parts:.3g} {unit}"
+            return f"{rounded(seconds * parts, 3)} {unit}"
     return f"{seconds * 1e9:.3g} ns"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["did_you_mean", "plural", "with_article"]
+__all__ = ["did_you_mean", "plural", "rounded", "with_article"]
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -25,6 +25,11 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
     """Return a count with its noun, such as ``1 frame`` or ``2 frames``."""
     return f"{count} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def rounded(value: float, digits: int) -> str:
+    """Return a number with so many digits, such as ``1700`` where ``.2g`` gives ``1.7e+03``."""
+    return f"{float(f'{value:.{digits}g}'):g}"
 
 
 def with_article(name: str) -> str:

@@ -127,7 +127,7 @@ def test_errors_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["tone", "--duration", "nan"], "more than 0 s"),
         (["tone", "--level-db", "3"], "-120 to 0 dB"),
         (["tone", "--device", "nobody"], "Virtual Device"),
-        (["record", "a.wav", "--duration", "-1"], "more than 0"),
+        (["record", "a.wav", "--duration", "-1"], "--duration=-1.0 s; give more than 0"),
         (["record", "a.wav", "--channels", "9"], "so use 1 to 2"),
         (["render", "sine", "a.wav"], "names no function"),
         (["render", "nowhere.py:tone", "a.wav"], "no file 'nowhere.py'"),

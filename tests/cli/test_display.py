@@ -82,6 +82,7 @@ def test_nothing_is_shown_where_there_is_no_terminal(capsys: pytest.CaptureFixtu
     [
         (0, "0:00.0", "0 ms"),
         (0.0021, "0:00.0", "2.1 ms"),
+        (0.9996, "0:01.0", "1000 ms"),
         (5.25, "0:05.3", "5.25 s"),
         (59.96, "1:00.0", "60 s"),
         (61.5, "1:01.5", "1:01.5"),

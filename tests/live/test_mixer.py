@@ -326,6 +326,19 @@ def test_a_sound_that_is_less_than_1_ms_late_is_not_skipped(rig: Rig, mixing: An
         assert 0 < kept.late_s < 0.001 <= skipped.late_s
 
 
+def test_a_closed_mixer_counts_no_voices(rig: Rig, mixing: Any) -> None:
+    mixer = mixing()
+    for _ in range(5):
+        mixer.play(sound_of(100), loops=0)
+    for _ in range(3):
+        mixer.play(sound_of(100), at_frame=100_000)
+    rig.step(20)
+    assert (mixer.scheduled, mixer.sounding) == (3, 5)
+    mixer.close()
+    assert (mixer.scheduled, mixer.sounding) == (0, 0)
+    assert "closed, 0 scheduled, 0 sounding" in repr(mixer)
+
+
 def test_wrong_sounds_a_full_mixer_and_a_closed_one(rig: Rig, mixing: Any) -> None:
     mixer = mixing(max_voices=2)
     with pytest.raises(vc.ArgumentError, match="1 sample of the sound are NaN"):
@@ -349,6 +362,7 @@ def test_wrong_sounds_a_full_mixer_and_a_closed_one(rig: Rig, mixing: Any) -> No
     mixer.close()
     mixer.close()
     assert voices[1].state == "ended"
+    assert (mixer.scheduled, mixer.sounding) == (0, 0)
     with pytest.raises(vc.StreamStateError, match="closed before the voice ended"):
         voices[1].wait()
     for call in (mixer.start, lambda: mixer.play(sound_of(1)), mixer.group, mixer.wait):

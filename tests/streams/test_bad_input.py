@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -151,6 +152,12 @@ for value in (b"drums", 5, ["drums"]):
 bad("connect", lambda: out(connect=False), VALUE, r"'Left Speaker'.*\bports\b.*miniaudio:jack")
 bad("arrays", lambda: out(arrays="list"), VALUE, '"numpy" and "memoryview"')
 bad("driver", lambda: out(driver="alsa"), VALUE, "possible are (?!.*simulated).*virtual")
+if sys.platform == "linux":
+    for value in ("pulse", "PulseAudio", "pipewire"):
+        says = 'such as "miniaudio:pulse"$'
+        bad(f"driver {value}", lambda v=value: out(driver=v), VALUE, says)
+    says = '"miniaudio:pulse" or "miniaudio:jack"'
+    bad("driver nope", lambda: out(driver="nope"), VALUE, says)
 bad("no driver", lambda: out(driver=5), TYPE, "names are .*virtual")
 bad("a driver that is none", lambda: vc.devices("nope"), VALUE, "no driver 'nope'")
 bad("direction", lambda: vc.default_device("both"), VALUE, '"input" and "output"')  # type: ignore[arg-type]
@@ -176,6 +183,17 @@ bad("no such input", lambda: record(device="Right"), vc.DeviceNotFoundError, "Mi
 
 for value in ([1, 2, 3], None, 5, {}):
     bad(f"play {value!r}", lambda v=value: play(v, 48_000), TYPE, "NumPy array .* or the path")
+bad("None as a sound", lambda: play(None, 48_000), TYPE, "^None is not a sound; give a NumPy")
+bad("bytes as a sound", lambda: play(b"RIFF", 48_000), TYPE, "^bytes are not a sound; give a")
+for value in ("2", None, True):
+    for word in ("rate", "pan"):
+        bad(
+            f"{word} {value!r}",
+            lambda w=word, v=value: play(SOUND, 48_000, **{w: v}),
+            TYPE,
+            f"^{word}={value!r} is a {type(value).__name__}; give ",
+        )
+bad("a long rate", lambda: play(SOUND, 48_000, rate=10**400), VALUE, "^rate=10.* give 0.01 to")
 bad("play {} as a sound", lambda: play({}, 48_000), TYPE, "^a dict is not a sound")
 bad(
     "play complex samples",
@@ -224,6 +242,7 @@ bad("more than memory", lambda: render(frames=10**12, channels=1024), VALUE, "sh
 
 for value in (0, -1, 10**15):
     bad(f"record frames {value}", lambda v=value: record(frames=v), VALUE, "1 or more")
+bad("record too many", lambda: record(frames=10**15), VALUE, "at most 1099511627775$")
 for value in (1.5, "1", True):
     bad(f"record frames {value!r}", lambda v=value: record(frames=v), TYPE, "1 or more")
 for value in (0, -1.0, NAN, INF, 1e9):

@@ -228,11 +228,14 @@ def test_in_words() -> None:
         Cell("isolated", "json", failed="too old"),
     ]
     said = in_words(cells)
-    assert said[:2] == ["No late block: native.", "Late blocks: low under json."]
+    assert said[:2] == ["Homes without late blocks: native.", "Late blocks: low under json."]
     assert re.match("Not in time, though no callback was late: native under json[.]", said[2])
     no_priority = Cell("native", "json", seen=seen(256, late_cycles=0, urgent=False))
     assert "`ulimit -r`" in in_words([no_priority])[-1]
-    assert in_words(cells[3:4]) == ["No late block: nowhere.", "Late blocks: low under json."]
+    assert in_words(cells[3:4]) == [
+        "Homes without late blocks: none.",
+        "Late blocks: low under json.",
+    ]
     assert in_words(cells[4:]) == ["Nothing was measured."]
 
 
@@ -390,7 +393,7 @@ def test_a_table_and_its_words(capsys: pytest.CaptureFixture[str]) -> None:
         lines[0],
     )
     assert re.search(r"^  low +[\d.]+ % ", told.out, re.M)
-    assert re.search("^No late block: ", told.out, re.M)
+    assert re.search("^Homes without late blocks: ", told.out, re.M)
     old = sys.version_info < (3, 12)
     assert bool(re.search("^isolated under idle: .*Python 3.12", told.out, re.M)) == old
 

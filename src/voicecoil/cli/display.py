@@ -20,6 +20,7 @@ from voicecoil.cli.native_output import native_output_held
 from voicecoil.drivers.protocol import Device
 from voicecoil.levels import Level, decibels
 from voicecoil.printable import printable
+from voicecoil.wording import rounded
 
 __all__ = [
     "REFRESH_S",
@@ -48,7 +49,7 @@ def clock_text(seconds: float) -> str:
 def duration_text(seconds: float) -> str:
     """Return a duration for a reader, such as ``2 ms``, ``5.3 s`` or ``1:02.5``."""
     if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
+        return f"{rounded(seconds * 1000, 3)} ms"
     return f"{seconds:.3g} s" if seconds < 60 else clock_text(seconds)
 
 

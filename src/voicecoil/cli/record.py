@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 import voicecoil as vc
+from voicecoil.arguments import check_seconds
 from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import (
     DeviceName,
@@ -107,6 +108,8 @@ def record(
     on the new default device. If the device was named, the recording waits for it. The frames
     missing in between are counted, and are silence in the file.
     """
+    if duration is not None:
+        check_seconds(duration, "--duration", least_excluded=True)
     make_sink = _piped(file, raw, dtype, subtype, on_loss)
     chosen = get_driver(driver)
     # `record` would wait for a missing device. A user at a terminal needs the error now.

@@ -12,7 +12,7 @@ from voicecoil.doctor.finding import Finding, Subject, Verdict
 from voicecoil.errors import DeviceLostError
 from voicecoil.files.sink import FileSink
 from voicecoil.sounds.playrec import Measurement, playrec
-from voicecoil.wording import plural
+from voicecoil.wording import plural, rounded
 
 __all__ = ["find_glitches", "find_lag", "glitches", "round_trip"]
 
@@ -102,7 +102,7 @@ def round_trip(subject: Subject) -> Finding:
     data["frames"] = least
     error = least - reported
     text = (
-        f"{least / rate * 1e3:.3g} ms ({plural(least, 'frame')}), the system reports "
+        f"{rounded(least / rate * 1e3, 3)} ms ({plural(least, 'frame')}), the system reports "
         f"{plural(reported, 'frame')}; heard: {_ways_text(ways)}"
     )
     silent = sorted(set(range(1, outputs + 1)) - {way["output"] for way in ways})

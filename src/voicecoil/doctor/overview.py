@@ -13,7 +13,7 @@ from voicecoil.drivers.choose import get_driver, real_driver_names, why_silent
 from voicecoil.drivers.protocol import Device, Direction
 from voicecoil.errors import DriverError, VoicecoilError
 from voicecoil.streams.stream import InputStream, OutputStream
-from voicecoil.wording import plural
+from voicecoil.wording import plural, rounded
 
 __all__ = ["devices", "latency", "overview", "priority", "systems"]
 
@@ -107,7 +107,7 @@ def latency(subject: Subject) -> list[Finding]:
         parts = {key: value for key, value in asdict(told).items() if key.endswith("_frames")}
         words = [f"{value} {key[:-7]}" for key, value in parts.items() if value]
         estimated = " (estimated)" if told.is_estimate else ""
-        text = f"{device.name}: {told.seconds * 1e3:.3g} ms{estimated} at {rate:g} Hz"
+        text = f"{device.name}: {rounded(told.seconds * 1e3, 3)} ms{estimated} at {rate:g} Hz"
         if words:
             text += f" = {' + '.join(words)} frames"
         found.append(Finding(test, "ok", text, {"seconds": told.seconds, **parts}))

@@ -8,7 +8,7 @@ from typing import Any
 from voicecoil.doctor.finding import Finding, Subject, Verdict
 from voicecoil.statistics import Statistics
 from voicecoil.streams.stream import InputStream, OutputStream
-from voicecoil.wording import plural
+from voicecoil.wording import plural, rounded
 
 __all__ = ["callbacks", "workload"]
 
@@ -47,9 +47,9 @@ def callbacks(subject: Subject) -> Finding:
         *([f"{plural(counted.overloads, 'overload')} reported"] if counted.overloads else []),
     ]
     text = (
-        f"{plural(counted.cycles, 'cycle')} of {cycle_s * 1e3:.3g} ms, "
-        f"99 % within {counted.jitter.p99_s * 1e3:.2g} ms of their time, "
-        f"the latest {counted.jitter.max_s * 1e3:.2g} ms"
+        f"{plural(counted.cycles, 'cycle')} of {rounded(cycle_s * 1e3, 3)} ms, "
+        f"99 % within {rounded(counted.jitter.p99_s * 1e3, 2)} ms of their time, "
+        f"the latest {rounded(counted.jitter.max_s * 1e3, 2)} ms"
     )
     verdict: Verdict = "warning" if faults or late else "ok"
     return Finding("callbacks", verdict, ", ".join([text, *faults]), _figures(counted, cycle_s))

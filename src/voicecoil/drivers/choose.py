@@ -28,7 +28,6 @@ _DRIVERS = {
     "virtual": ("voicecoil.drivers.virtual.driver", "VirtualDriver"),
 }
 _SIMULATED = "coreaudio-simulated"
-_SOUND_SYSTEMS = ', and one of miniaudio\'s sound systems, such as "miniaudio:jack"'
 _lock = threading.RLock()  # guards the variables below; is never taken on the main thread
 _open: dict[str, Driver] = {}
 _why_virtual: list[str] = []  # the reason; empty until the virtual driver is chosen
@@ -69,8 +68,10 @@ def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Dr
     ArgumentError
         There is no driver with that name.
     """
+    origin = ""
     if driver is None:
         named = os.environ.get("VOICECOIL_DRIVER")
+        origin = " (from the environment variable VOICECOIL_DRIVER)"
         driver = named or _fitting()
         if waits and not named and driver == "virtual" and "miniaudio" in _open:
             driver = "miniaudio"
@@ -85,8 +86,8 @@ def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Dr
     if name not in _DRIVERS or (part and name != "miniaudio"):
         raise ArgumentError(
             f"there is no driver {driver!r}; possible are {' and '.join(real_driver_names())}"
-            + _SOUND_SYSTEMS * ("miniaudio" in real_driver_names())
-            + " (from driver= or the environment variable VOICECOIL_DRIVER)"
+            + _sound_systems(name)
+            + origin
         )
     module, kind = _DRIVERS[name]
     make = getattr(import_module(module), kind)
@@ -98,6 +99,18 @@ def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Dr
             return _open[driver]
 
     return _open.get(driver) or uninterrupted("driver", opened)
+
+
+def _sound_systems(name: str) -> str:
+    """Return the names of drivers with one sound system, those that are meant by `name` first."""
+    if "miniaudio" not in real_driver_names():
+        return ""
+    from voicecoil.drivers.miniaudio.kinds import KINDS, real_kinds
+
+    wanted = "pulse" if name.lower() == "pipewire" else name.lower()
+    meant = [key for key, kind in KINDS.items() if wanted in (key, kind.title.lower())]
+    names = [f'"miniaudio:{key}"' for key in meant or real_kinds()]
+    return f", and one of miniaudio's sound systems, such as {' or '.join(names)}"
 
 
 def why_silent(driver: Driver) -> str | None:

@@ -79,8 +79,12 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
         return source
     if not isinstance(array_or_path, (str, os.PathLike)):
         if not hasattr(array_or_path, "dtype"):
+            kind = type(array_or_path)
+            given = {type(None): "None is", bytes: "bytes are"}.get(
+                kind, f"{with_article(kind.__name__)} is"
+            )
             raise ArgumentTypeError(
-                f"{with_article(type(array_or_path).__name__)} is not a sound; give a NumPy "
+                f"{given} not a sound; give a NumPy "
                 "array of shape (frames,) or (frames, channels), or the path of an audio file"
             )
         if samplerate is None:

@@ -120,9 +120,7 @@ class Mixer(OutputLife, MixerFacts):
     ) -> None:
         self._gain = check_gain(gain)
         possible = f"the most voices at the same time, 1 to {MOST_VOICES}"
-        self._max_voices = check_count(max_voices, "max_voices", possible, 1)
-        if self._max_voices > MOST_VOICES:
-            raise ArgumentError(f"max_voices={max_voices}; give {possible}")
+        self._max_voices = check_count(max_voices, "max_voices", possible, 1, MOST_VOICES)
         if samplerate is not None and device_rate != "set":
             raise ArgumentError(
                 "a mixer runs at the rate of its device and converts the sounds; leave samplerate "

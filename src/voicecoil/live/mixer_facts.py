@@ -65,17 +65,18 @@ class MixerFacts(WithPause):
         """Number of voices that wait for their time or for the next block.
 
         A voice counts as soon as `play` has returned. One that began or ended counts until the end
-        of the block in which it did.
+        of the block in which it did. It is 0 if no block comes any more, as after `close`.
         """
-        return self._code.counts()[0]
+        return self._counts()[0]
 
     @property
     def sounding(self) -> int:
         """Number of voices that sound or are paused, as of the newest block.
 
-        It is 0 directly after `play`. Whether anything is still to be heard: ``mixer.wait(0)``.
+        It is 0 directly after `play`, and if no block comes any more, as after `close`. Whether
+        anything is still to be heard: ``mixer.wait(0)``.
         """
-        return self._code.counts()[1]
+        return self._counts()[1]
 
     @property
     def max_voices(self) -> int:
@@ -105,8 +106,13 @@ class MixerFacts(WithPause):
         """
         return self._home.stream.events()
 
+    def _counts(self) -> tuple[int, int]:
+        # The code counts in its blocks, so its counts stay as they were in the last one.
+        return (0, 0) if self._home.is_dead else self._code.counts()
+
     def __repr__(self) -> str:
+        scheduled, sounding = self._counts()
         return (
             f"<Mixer on {self.device.name!r}, {self.samplerate:g} Hz, {self.state}, "
-            f"{self.scheduled} scheduled, {self.sounding} sounding>"
+            f"{scheduled} scheduled, {sounding} sounding>"
         )

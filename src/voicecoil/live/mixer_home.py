@@ -44,6 +44,11 @@ class MixerHome:
         """Whether the program has ended the stream itself, so that no block comes any more."""
         return self.begun and not self.monitor.frames_may_come
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether no block comes any more that could end a voice."""
+        return self.monitor.closed or self.monitor.trouble() is not None or self.ended
+
     def frames_of(self, seconds: Any, name: str) -> int:
         """Returns a duration as frames of the device."""
         check = check_fade if name == "fade_s" else check_seconds

@@ -57,7 +57,7 @@ class MixerVoice(PlayedSound):
         state = self._code.look()[0]
         if state == _core.VOICE_LATE:
             return "skipped"
-        if state == _core.VOICE_DONE or self._is_dead():
+        if state == _core.VOICE_DONE or self._home.is_dead:
             return "ended"
         if state == _core.VOICE_WAITS:
             return "scheduled"
@@ -71,7 +71,7 @@ class MixerVoice(PlayedSound):
         if state == _core.VOICE_LATE:
             return False
         now_ns = self._home.monitor.now_ns()
-        if now_ns is None or self._is_dead():
+        if now_ns is None or self._home.is_dead:
             return False
         return state != _core.VOICE_DONE or now_ns < ended_ns
 
@@ -176,11 +176,6 @@ class MixerVoice(PlayedSound):
             raise trouble
         ended = "closed" if self._home.monitor.closed else "ended by its stream's stop() or abort()"
         raise StreamStateError(f"the mixer was {ended} before the voice ended; wait() before that")
-
-    def _is_dead(self) -> bool:
-        """Whether no block comes any more that could end the voice."""
-        monitor = self._home.monitor
-        return monitor.closed or monitor.trouble() is not None or self._home.ended
 
     @property
     def _scale(self) -> float:

@@ -395,7 +395,7 @@ class Recorder(Life):
             raise StreamClosedError("the recorder is closed; make a new one")
         if frames is None:
             return self._blocksize
-        return check_count(frames, "frames", "how many, 1 or more", least=1)
+        return check_count(frames, "frames", "a number of frames, 1 or more", least=1)
 
     def _is_over(self) -> bool:
         """Whether no more frames will come."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from voicecoil.arguments import check_gain, shown
-from voicecoil.errors import ArgumentError
+from voicecoil.arguments import check_between, check_gain
 from voicecoil.sealed import Unique
 
 __all__ = ["RAMP_S", "WithGain", "WithPan", "check_pan", "sides"]
@@ -84,9 +83,7 @@ class WithPan(WithGain):
 
 def check_pan(pan: Any) -> float:
     """Returns a pan, -1 to 1."""
-    if isinstance(pan, bool) or not isinstance(pan, (int, float)) or not -1 <= pan <= 1:
-        raise ArgumentError(f"pan={shown(pan)}; give -1 (left) to 1 (right)")
-    return float(pan)
+    return check_between(pan, "pan", -1.0, 1.0, "-1 (left) to 1 (right)")
 
 
 def sides(pan: float) -> tuple[float, float]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 from voicecoil import _core
-from voicecoil.arguments import check_count, check_gain, check_seconds, shown
+from voicecoil.arguments import check_between, check_count, check_gain, check_seconds, shown
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.sounds.gain import check_pan
 
@@ -20,16 +19,8 @@ MAX_RAMP_FRAMES = 2**32 - 1
 
 def check_rate(rate: Any) -> float:
     """Returns a playback rate."""
-    wrong = isinstance(rate, (bool, str, bytes))
-    try:
-        value = math.nan if wrong else float(rate)
-    except (TypeError, ValueError, OverflowError):
-        value = math.nan
-    if not MIN_RATE <= value <= MAX_RATE:
-        raise ArgumentError(
-            f"rate={shown(rate)}; give {MIN_RATE:g} to {MAX_RATE:g}, such as 2.0 for twice as fast"
-        )
-    return value
+    possible = f"{MIN_RATE:g} to {MAX_RATE:g}, such as 2.0 for twice as fast"
+    return check_between(rate, "rate", MIN_RATE, MAX_RATE, possible)
 
 
 def ramp_frames(seconds: float, samplerate: float) -> int:

@@ -115,7 +115,7 @@ def check_record_request(
             "record until stop()"
         )
     if frames is not None:
-        frames = check_count(frames, "frames", "how many, 1 or more", least=1)
+        frames = check_count(frames, "frames", "a number of frames, 1 or more", least=1)
     if duration_s is not None:
         duration_s = check_seconds(duration_s, "duration_s", least_excluded=True)
     if isinstance(file, (int, float)):

@@ -179,7 +179,7 @@ def in_words(cells: Sequence[Cell]) -> list[str]:
     if not late:
         return ["Nothing was measured."]
     never = [home for home, loads in late.items() if not loads]
-    parts = [f"No late block: {', '.join(never) or 'nowhere'}."]
+    parts = [f"Homes without late blocks: {', '.join(never) or 'none'}."]
     if some := {home: loads for home, loads in late.items() if loads}:
         parts.append(f"Late blocks: {_under(some)}.")
     if skipped:
