@@ -178,7 +178,7 @@ cdef class Values:
         cdef unsigned char can
         job = self.library.before_call() if self.library.before_call is not None else None
         cdef bytearray mark = bytearray(1) if job is None else job.mark
-        cdef const char *replaced = PyByteArray_AS_STRING(mark)
+        cdef const char *replaced = PyByteArray_AsString(mark)
         has = <AudioObjectHasProperty_fn>self.library.find("AudioObjectHasProperty")
         settable = <AudioObjectIsPropertySettable_fn>self.library.find(
             "AudioObjectIsPropertySettable")
