@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import warnings
 from typing import Any
 
 import voicecoil as vc
@@ -14,6 +15,9 @@ from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork
 
+# The input of the tests' devices is silent. On a slow machine, a program may run for the 2 s after
+# which this is a warning.
+warnings.simplefilter("ignore", vc.SilentInputWarning)
 PATIENCE_S = 100.0
 HOME: Any = os.environ.get("LIFE_LATENCY", "safe")  # home of the callbacks
 
