@@ -342,15 +342,18 @@ class Late:
 def test_an_opening_that_comes_back_late_calls_coreaudio_no_more(
     coreaudio: Worlds, what: str
 ) -> None:
-    world = coreaudio(3, timeouts=Timeouts(call_s=SHORT_S, rate_s=SHORT_S, buffer_s=SHORT_S))
+    world = coreaudio(3)
     device = world.device("USBDuplex:1")
     found = world.driver.devices()[0]
     request = OpenRequest(found, (), (0, 1), 96_000.0, 128)
+    long = world.driver.timeouts
+    world.driver.timeouts = Timeouts(call_s=SHORT_S, rate_s=SHORT_S, buffer_s=SHORT_S)
     old = world.driver.call("", threading.current_thread, LONG_S)
     device.hang(what=what)
     with pytest.raises(vc.StreamTimeoutError, match="opening 'Simulated USB Duplex'"):
         world.driver.open_stream(request)
     device.hang(0, what=what)
+    world.driver.timeouts = long
     Late(world, old).comes_back()
     assert world.driver.open_streams == 0
     assert world.counter("live_listeners") == 0
