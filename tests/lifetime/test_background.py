@@ -169,6 +169,29 @@ def test_ticks_come_while_a_stream_is_being_closed(stuck: threading.Event) -> No
     until(lambda: len(ticks) == 3)
 
 
+def test_what_a_task_was_last_to_use_is_freed() -> None:
+    """In a free-threaded Python, the thread that has made an object must run again to free it. The
+    idle control thread did not, so that a dropped stream was sometimes kept until the next task.
+    """
+
+    class Thing:
+        def use(self) -> None:
+            used.set()
+
+    used, freed = threading.Event(), threading.Event()
+
+    def make() -> bool:
+        thing = Thing()
+        weakref.finalize(thing, freed.set)
+        exit_and_fork.submit(thing.use)
+        return False
+
+    exit_and_fork.tick(make)
+    assert used.wait(20)
+    until(lambda: exit_and_fork._background._begun == [])
+    assert freed.wait(20)
+
+
 def test_streams_are_closed_while_a_listener_does_not_return(stuck: threading.Event) -> None:
     inside = threading.Event()
 

@@ -45,6 +45,7 @@ __all__ = [
 
 ENDING = "the interpreter is ending, and every stream was closed; open streams before that"
 
+BEGUN_S = 0.1  # how soon the control thread notices that a task of its own thread has ended
 TICK_S = 0.01
 EXIT_S = 1.0  # time that the exit of the program gives to all streams and threads together
 AT_LEAST_S = 0.05  # shortest time that each stream or thread gets
@@ -244,11 +245,15 @@ class _BackgroundLane(_Lane):
                 if not _guarded(look) and self.tickers.get(look) is ticker:
                     self.tickers.pop(look, None)
         due = [ticker.due for ticker in list(self.tickers.values())]
+        self._begun = [thread for thread in self._begun if thread.is_alive()]
+        if self._begun:
+            # In a free-threaded Python, an object that this thread has made and that a task was
+            # last to use is freed only when this thread runs again.
+            due.append(time.monotonic() + BEGUN_S)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def begin(self, task: Callable[[], None]) -> None:
         """Runs `task` on a new thread, or on this thread if the system cannot start a thread."""
-        self._begun = [thread for thread in self._begun if thread.is_alive()]
         try:
             thread = start_thread(partial(_guarded, task), "voicecoil task")
         except (DriverError, StreamStateError):
