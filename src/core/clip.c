@@ -25,12 +25,7 @@ static vc_clip *new_clip(uint32_t channels, int64_t start_frame, float gain) {
         free(clip);
         return NULL;
     }
-    clip->gain = vc_glide_at(gain);
-    clip->gain_word = vc_ramp_word(gain, 0);
-    clip->left = clip->right = clip->fade = clip->rate = vc_glide_at(1.0);
-    clip->rate_word = 1.0;
-    atomic_store(&clip->asked_gain, clip->gain_word);
-    atomic_store(&clip->asked_rate, 1.0);
+    vc_levels_begin(&clip->levels, gain, 0.0f, 1.0, 0);
     atomic_store(&clip->started_at, VC_CLIP_NOW);
     atomic_store(&clip->started_ns, VC_CLIP_NOW);
     clip->options.when = start_frame == VC_CLIP_NOW ? VC_WHEN_NEXT : VC_WHEN_FRAME;
@@ -60,15 +55,9 @@ vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain) {
 
 void vc_clip_set_options(vc_clip *clip, const vc_clip_options *options) {
     clip->options = *options;
-    vc_glide_pan(&clip->left, &clip->right, options->pan, 0);
-    clip->pan_word = vc_ramp_word(options->pan, 0);
-    clip->rate = vc_glide_at(options->rate);
-    clip->rate_word = options->rate;
-    clip->fade = vc_glide_at(options->fade_in_frames > 0 ? 0.0 : 1.0);
-    vc_glide_to(&clip->fade, 1.0, options->fade_in_frames);
+    vc_levels_begin(&clip->levels, (float)clip->levels.gain.target, options->pan, options->rate,
+                    options->fade_in_frames);
     clip->now_at = options->start;
-    atomic_store(&clip->asked_pan, clip->pan_word);
-    atomic_store(&clip->asked_rate, options->rate);
     atomic_store(&clip->base, options->start);
     atomic_store(&clip->position, options->start);
     if (clip->ring == NULL) {
@@ -96,16 +85,15 @@ void vc_clip_free(vc_clip *clip) {
 }
 
 void vc_clip_set_gain(vc_clip *clip, float gain, uint32_t ramp_frames) {
-    atomic_store_explicit(&clip->asked_gain, vc_ramp_word(gain, ramp_frames), memory_order_release);
+    vc_levels_set_gain(&clip->levels, gain, ramp_frames);
 }
 
 void vc_clip_set_pan(vc_clip *clip, float pan, uint32_t ramp_frames) {
-    atomic_store_explicit(&clip->asked_pan, vc_ramp_word(pan, ramp_frames), memory_order_release);
+    vc_levels_set_pan(&clip->levels, pan, ramp_frames);
 }
 
 void vc_clip_set_rate(vc_clip *clip, double rate, uint32_t ramp_frames) {
-    atomic_store(&clip->rate_ramp, ramp_frames);
-    atomic_store(&clip->asked_rate, rate);
+    vc_levels_set_rate(&clip->levels, rate, ramp_frames);
 }
 
 void vc_clip_set_pause(vc_clip *clip, bool pause, uint32_t fade_frames) {
@@ -175,7 +163,8 @@ static bool jump_asked(const vc_clip *clip) {
 
 /* Whether the clip is faded out and waits for the end of a pause or a jump. */
 static bool is_faded_out(const vc_clip *clip) {
-    return clip->mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_ENDS && clip->fade.left == 0;
+    return clip->mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_ENDS &&
+           clip->levels.fade.left == 0;
 }
 
 /* Begins the fade that the newest requests need, if it has not begun yet. */
@@ -190,13 +179,13 @@ static void obey_fades(vc_clip *clip) {
     bool pauses = mode == VC_CLIP_PAUSES || clip->mode == VC_CLIP_PAUSES;
     uint32_t frames = pauses ? (uint32_t)pause : clip->ramp_frames;
     if (mode != VC_CLIP_SOUNDS && clip->mode != VC_CLIP_SOUNDS) {
-        frames = clip->fade.left; /* the fade that has begun is the right one for both */
+        frames = clip->levels.fade.left; /* the fade that has begun is the right one for both */
     }
     if (!has_begun(clip)) {
         frames = mode == VC_CLIP_SOUNDS ? clip->options.fade_in_frames : 0;
     }
     clip->mode = mode;
-    vc_glide_to(&clip->fade, mode == VC_CLIP_SOUNDS ? 1.0 : 0.0, frames);
+    vc_glide_to(&clip->levels.fade, mode == VC_CLIP_SOUNDS ? 1.0 : 0.0, frames);
 }
 
 /* Begins the ramps that the newest requests of the control thread need, if they have not begun yet.
@@ -208,56 +197,25 @@ static void obey(vc_clip *clip) {
     bool silent = !has_begun(clip) || is_faded_out(clip);
     obey_fades(clip);
     silent |= is_faded_out(clip);
-    uint64_t gain = atomic_load_explicit(&clip->asked_gain, memory_order_acquire);
-    uint64_t pan = atomic_load_explicit(&clip->asked_pan, memory_order_acquire);
-    double rate = atomic_load(&clip->asked_rate);
-    if (gain != clip->gain_word) {
-        clip->gain_word = gain;
-        vc_glide_to(&clip->gain, vc_ramp_value(gain), silent ? 0 : (uint32_t)gain);
-    }
-    if (pan != clip->pan_word) {
-        clip->pan_word = pan;
-        vc_glide_pan(&clip->left, &clip->right, vc_ramp_value(pan), silent ? 0 : (uint32_t)pan);
-    }
-    if (rate != clip->rate_word) {
-        clip->rate_word = rate;
-        vc_glide_to(&clip->rate, rate, silent ? 0 : atomic_load(&clip->rate_ramp));
-    }
+    vc_levels_obey(&clip->levels, silent);
 }
 
 void vc_clip_fade_out(vc_clip *clip, uint32_t fade_frames) {
     obey(clip); /* a clip that was paused before its first frame is silent */
-    bool silent = clip->filling || vc_glide_value(&clip->fade) == 0.0;
-    if (clip->mode == VC_CLIP_ENDS && fade_frames >= clip->fade.left) {
+    bool silent = clip->filling || vc_glide_value(&clip->levels.fade) == 0.0;
+    if (clip->mode == VC_CLIP_ENDS && fade_frames >= clip->levels.fade.left) {
         return;
     }
     clip->mode = VC_CLIP_ENDS;
-    vc_glide_to(&clip->fade, 0.0, silent ? 0 : fade_frames);
+    vc_glide_to(&clip->levels.fade, 0.0, silent ? 0 : fade_frames);
 }
 
 /* ---- IO thread: gains ------------------------------------------------------------------------ */
 
-/* The number of frames, at most `frames`, in which no line of a glide ends. */
-static uint32_t until_change(const vc_clip *clip, uint32_t frames) {
-    const vc_glide *glides[] = {&clip->gain, &clip->left, &clip->right, &clip->fade, &clip->rate};
-    for (int i = 0; i < 5; i++) {
-        frames = glides[i]->left != 0 ? vc_smaller(frames, glides[i]->left) : frames;
-    }
-    return frames;
-}
-
-static void pass_glides(vc_clip *clip, uint32_t frames) {
-    vc_glide *glides[] = {&clip->gain, &clip->left, &clip->right, &clip->fade, &clip->rate};
-    for (int i = 0; i < 5; i++) {
-        glides[i]->left -= vc_smaller(glides[i]->left, frames);
-    }
-}
-
 /* By how much the position grows with each of the next frames, on average. */
 static double mean_rate(const vc_clip *clip, uint32_t frames) {
-    const vc_glide *rate = &clip->rate;
-    double change = rate->left != 0 ? -0.5 * rate->per_frame : 0.0;
-    return vc_glide_value(rate) + change * (double)(frames - 1);
+    return vc_glide_value(&clip->levels.rate) +
+           vc_levels_rate_change(&clip->levels) * (double)(frames - 1);
 }
 
 static bool fades_out(const vc_clip *clip, uint32_t frames) {
@@ -269,16 +227,16 @@ static bool fades_out(const vc_clip *clip, uint32_t frames) {
 
 /* Whether a gain changes within the next frames. */
 static bool gains_move(const vc_clip *clip, uint32_t frames) {
-    return (clip->gain.left | clip->fade.left | clip->left.left | clip->right.left) != 0 ||
-           fades_out(clip, frames);
+    return vc_levels_gains_move(&clip->levels) || fades_out(clip, frames);
 }
 
 /* Adds frames with the clip's gains. No line of a glide ends inside. */
 static void mix(const vc_clip *clip, float *to, const float *from, uint32_t frames) {
     float fading[VC_GAINS_FRAMES];
-    vc_gains gains = vc_gains_of(&clip->gain, &clip->fade, &clip->left, &clip->right);
-    gains.move = gains_move(clip, frames);
-    if (fades_out(clip, frames)) {
+    const bool ends = fades_out(clip, frames);
+    vc_gains gains = vc_levels_gains(&clip->levels);
+    gains.move = ends || vc_levels_gains_move(&clip->levels);
+    if (ends) {
         const double out = (double)clip->options.fade_out_frames, rate = mean_rate(clip, frames);
         const double left = (double)clip->options.end - (double)clip->now_at - clip->phase;
         for (uint32_t f = 0; f < frames; f++) {
@@ -292,7 +250,7 @@ static void mix(const vc_clip *clip, float *to, const float *from, uint32_t fram
 /* ---- IO thread: playing ---------------------------------------------------------------------- */
 
 static bool at_end(const vc_clip *clip) {
-    if (clip->mode == VC_CLIP_ENDS && clip->fade.left == 0) {
+    if (clip->mode == VC_CLIP_ENDS && clip->levels.fade.left == 0) {
         return true;
     }
     return !jump_asked(clip) && vc_clip_is_empty(clip);
@@ -316,16 +274,12 @@ static bool is_silent(vc_clip *clip) {
     return clip->filling && clip->mode != VC_CLIP_ENDS;
 }
 
-static int64_t ns_of(const vc_span *at, uint32_t offset) {
-    return at->first_ns + (offset > 0 ? (int64_t)(at->ns_per_frame * (double)offset + 0.5) : 0);
-}
-
 /* Notes where the next `frames` frames are heard, before they are passed. */
-static void note_played(vc_clip *clip, const vc_span *at, uint32_t offset, uint32_t frames) {
-    int64_t frame = at->first_frame + offset;
+static void note_played(vc_clip *clip, const vc_place *place, uint32_t offset, uint32_t frames) {
+    int64_t frame = place->first_frame + offset;
     if (!has_begun(clip)) {
         atomic_store(&clip->started_at, frame);
-        atomic_store(&clip->started_ns, ns_of(at, offset));
+        atomic_store(&clip->started_ns, vc_place_ns(place, offset));
         atomic_store_explicit(&clip->state, VC_CLIP_PLAYING, memory_order_release);
     }
     double position = (double)clip->now_at + clip->phase;
@@ -334,33 +288,33 @@ static void note_played(vc_clip *clip, const vc_span *at, uint32_t offset, uint3
 }
 
 /* Counts a time in which a clip whose time has come waits for the first frames of its file. */
-static void note_late(vc_clip *clip, const vc_span *at, uint32_t frames) {
+static void note_late(vc_clip *clip, const vc_place *place, uint32_t frames) {
     if (clip->options.when != VC_WHEN_NEXT && clip->filling && !has_begun(clip)) {
-        atomic_fetch_add(&clip->late_ns, (int64_t)(at->ns_per_frame * (double)frames + 0.5));
+        atomic_fetch_add(&clip->late_ns, (int64_t)(place->ns_per_frame * (double)frames + 0.5));
     }
 }
 
-/* Plays from frame `offset` of the block on. Returns the frame of the block after the last one. */
-static uint32_t play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t offset) {
-    while (offset < block->frames && !at_end(clip)) {
+/* Plays from frame `offset` of the place on. Returns the frame of the place after the last one. */
+static uint32_t play(vc_clip *clip, const vc_place *place, uint32_t offset) {
+    while (offset < place->frames && !at_end(clip)) {
         if (is_silent(clip)) {
-            note_late(clip, at, block->frames - offset);
-            return block->frames;
+            note_late(clip, place, place->frames - offset);
+            return place->frames;
         }
-        uint32_t wanted = until_change(clip, block->frames - offset);
+        uint32_t wanted = vc_levels_until_change(&clip->levels, place->frames - offset);
         wanted = gains_move(clip, wanted) ? vc_smaller(wanted, VC_GAINS_FRAMES) : wanted;
         const float *source = NULL;
         bool starved = false;
         uint32_t got = vc_clip_take(clip, wanted, &source, &starved);
         if (got == 0 && jump_asked(clip)) { /* no frames are left for the fade */
             obey(clip);
-            clip->fade.left = 0;
+            clip->levels.fade.left = 0;
             continue;
         }
         if (got == 0 && starved) {
             if (!vc_clip_wait_for_frames(clip)) {
                 atomic_fetch_add_explicit(&clip->starved, wanted, memory_order_relaxed);
-                pass_glides(clip, wanted); /* otherwise a stop would not end */
+                vc_levels_pass(&clip->levels, wanted); /* otherwise a stop would not end */
                 offset += wanted;
             }
             continue;
@@ -368,46 +322,46 @@ static uint32_t play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t
         if (got == 0) {
             /* The ring has ended since the peek, and at_end finds out. Or a clip that was stopped
              * has only the frames of a jump left, which is not made any more. */
-            clip->fade.left = clip->mode == VC_CLIP_ENDS ? 0 : clip->fade.left;
+            clip->levels.fade.left = clip->mode == VC_CLIP_ENDS ? 0 : clip->levels.fade.left;
             continue;
         }
-        mix(clip, block->output.data + (size_t)offset * clip->channels, source, got);
-        note_played(clip, at, offset, got);
+        mix(clip, place->to + (size_t)offset * clip->channels, source, got);
+        note_played(clip, place, offset, got);
         vc_clip_pass(clip, source, got);
-        pass_glides(clip, got);
+        vc_levels_pass(&clip->levels, got);
         atomic_store_explicit(&clip->position, clip->now_at, memory_order_release);
         offset += got;
     }
     return offset;
 }
 
-/* Finds the frame of the block at which the clip begins, and how late that is, ns. Returns false if
+/* Finds the frame of the place at which the clip begins, and how late that is, ns. Returns false if
  * it begins in a later block. */
-static bool is_due(const vc_clip *clip, const vc_span *at, uint32_t *offset, double *late_ns) {
+static bool is_due(const vc_clip *clip, const vc_place *place, uint32_t *offset, double *late_ns) {
     const int64_t time = clip->options.at;
     double ahead = 0.0; /* in frames; exact, because a time line has less than 2^53 frames */
     *late_ns = 0.0;
     if (clip->options.when == VC_WHEN_FRAME) {
-        ahead = (double)time - (double)at->first_frame;
-        *late_ns = ahead < 0.0 ? -ahead * at->ns_per_frame : 0.0;
+        ahead = (double)time - (double)place->first_frame;
+        *late_ns = ahead < 0.0 ? -ahead * place->ns_per_frame : 0.0;
     } else if (clip->options.when == VC_WHEN_HOST) {
-        double ahead_ns = (double)(time - at->first_ns);
-        ahead = floor(ahead_ns / at->ns_per_frame + 0.5);
+        double ahead_ns = (double)(time - place->first_ns);
+        ahead = floor(ahead_ns / place->ns_per_frame + 0.5);
         *late_ns = ahead < 0.0 ? -ahead_ns : 0.0;
     }
-    *offset = ahead > 0.0 ? (uint32_t)fmin(ahead, (double)at->frames) : 0;
-    return *offset < at->frames;
+    *offset = ahead > 0.0 ? (uint32_t)fmin(ahead, (double)place->frames) : 0;
+    return *offset < place->frames;
 }
 
-bool vc_clip_play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t *end) {
+bool vc_clip_play(vc_clip *clip, const vc_place *place, uint32_t *end) {
     obey(clip);
-    if (clip->mode == VC_CLIP_ENDS && clip->fade.left == 0) {
+    if (clip->mode == VC_CLIP_ENDS && clip->levels.fade.left == 0) {
         return true;
     }
     uint32_t offset = 0;
     if (!clip->due) {
         double late_ns;
-        clip->due = is_due(clip, at, &offset, &late_ns);
+        clip->due = is_due(clip, place, &offset, &late_ns);
         if (clip->mode == VC_CLIP_ENDS && offset > 0) {
             return true;
         }
@@ -420,6 +374,6 @@ bool vc_clip_play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t *e
             return true;
         }
     }
-    *end = play(clip, block, at, offset);
+    *end = play(clip, place, offset);
     return at_end(clip);
 }

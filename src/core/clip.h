@@ -4,8 +4,9 @@
 #define VOICECOIL_CLIP_H
 
 #include "between.h"
-#include "glide.h"
 #include "heard.h"
+#include "levels.h"
+#include "place.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -52,16 +53,10 @@ struct vc_clip {
     bool due;        /* its time has come */
     bool skipped;    /* it was too late */
     vc_clip_mode mode;
-    vc_glide gain, left, right, fade, rate;
-    uint64_t gain_word, pan_word; /* the newest ones that were obeyed */
-    double rate_word;
-    bool filling;    /* the clip waits until the ring has prefill_frames */
-    uint32_t jumped; /* number of the newest jump that was made or given up */
+    vc_levels levels; /* and requests of any thread */
+    bool filling;     /* the clip waits until the ring has prefill_frames */
+    uint32_t jumped;  /* number of the newest jump that was made or given up */
     /* Requests of the control thread. Only the newest one counts. */
-    _Atomic uint64_t asked_gain; /* bits 32 to 63: the float; bits 0 to 31: frames of the ramp */
-    _Atomic uint64_t asked_pan;  /* the same */
-    _Atomic double asked_rate;
-    _Atomic uint32_t rate_ramp;
     _Atomic uint64_t asked_pause; /* bit 32: pause; bits 0 to 31: frames of the fade */
     _Atomic uint32_t asked_jump;  /* number of the newest jump that was requested */
     vc_destination destination;
@@ -78,22 +73,14 @@ struct vc_clip {
     vc_heard heard;        /* its times are frames of the mixer */
 };
 
-/* Where a block is in time. */
-typedef struct vc_span {
-    int64_t first_frame; /* of the mixer */
-    int64_t first_ns;    /* host time at which the first frame is at the connector */
-    double ns_per_frame;
-    uint32_t frames;
-} vc_span;
-
 /* ---- clip.c ---- */
 
 /* Begins the fade that ends the clip, at the clip's current level. A second call can make the fade
  * shorter, but not longer. [IO] */
 void vc_clip_fade_out(vc_clip *clip, uint32_t fade_frames) VC_REALTIME;
-/* Adds the clip to a block. `end` gets the frame of the block after the clip's last one. Returns
+/* Adds the clip to a place. `end` gets the frame of the place after the clip's last one. Returns
  * whether the clip has ended. [IO] */
-bool vc_clip_play(vc_clip *clip, vc_block *block, const vc_span *at, uint32_t *end) VC_REALTIME;
+bool vc_clip_play(vc_clip *clip, const vc_place *place, uint32_t *end) VC_REALTIME;
 
 /* ---- clip_source.c ---- */
 

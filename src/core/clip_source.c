@@ -81,8 +81,8 @@ static void consume(vc_clip *clip, uint32_t frames) {
 
 /* Whether the frames can be mixed where they are. */
 static bool is_whole(const vc_clip *clip) {
-    return clip->filled == 1 && clip->phase == 0.0 && clip->rate.left == 0 &&
-           clip->rate.target == 1.0;
+    return clip->filled == 1 && clip->phase == 0.0 && clip->levels.rate.left == 0 &&
+           clip->levels.rate.target == 1.0;
 }
 
 /* Copies source frames until the window has `frames` frames. */
@@ -122,8 +122,8 @@ uint32_t vc_clip_take(vc_clip *clip, uint32_t frames, const float **from, bool *
     vc_path *path = &clip->path;
     *path = (vc_path){.base = 1.0,
                       .first = clip->phase,
-                      .rate = vc_glide_value(&clip->rate),
-                      .rate_change = clip->rate.left != 0 ? -0.5 * clip->rate.per_frame : 0.0};
+                      .rate = vc_glide_value(&clip->levels.rate),
+                      .rate_change = vc_levels_rate_change(&clip->levels)};
     uint32_t count = most_frames(clip, path, frames);
     uint32_t wanted = needed(path, count);
     assert(count > 0 && wanted <= VC_CLIP_WINDOW);
@@ -222,18 +222,6 @@ void vc_clip_set_cursor(vc_clip *clip, uint64_t frame) {
     clip->cursor = frame - pass * length;
 }
 
-static void skip_to_mark(vc_ring *ring, uint64_t mark) {
-    vc_slices old;
-    uint64_t read = vc_ring_total_read(ring);
-    while (read < mark) {
-        uint64_t left = mark - read;
-        uint32_t most = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
-        uint32_t dropped = vc_ring_peek(ring, most, &old);
-        vc_ring_release(ring, dropped);
-        read += dropped;
-    }
-}
-
 bool vc_clip_jump_if_known(vc_clip *clip) {
     if (!is_known(clip, knows_destination)) {
         return false;
@@ -249,7 +237,7 @@ bool vc_clip_jump_if_known(vc_clip *clip) {
         return true;
     }
     if (clip->ring != NULL) {
-        skip_to_mark(clip->ring, mark);
+        vc_ring_skip_to(clip->ring, mark);
         clip->filling = clip->prefill_frames > 0;
     } else {
         vc_clip_set_cursor(clip, frame);

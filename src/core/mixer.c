@@ -118,7 +118,9 @@ static void take_commands(vc_mixer *mixer) {
 int32_t vc_mixer_process(vc_block *block, void *user) {
     vc_mixer *mixer = user;
     const bool has_time = (block->output_time.valid & VC_TIME_HOST) != 0;
-    const vc_span at = {
+    const vc_place place = {
+        .to = block->output.data,
+        .channels = mixer->channels,
         .first_frame = (int64_t)atomic_load_explicit(&mixer->frames, memory_order_relaxed),
         .first_ns = has_time ? block->output_time.host_ns : vc_clock_ns(),
         .ns_per_frame = block->samplerate_hz > 0.0 ? 1e9 / block->samplerate_hz : 0.0,
@@ -128,7 +130,7 @@ int32_t vc_mixer_process(vc_block *block, void *user) {
     for (uint32_t i = 0; i < mixer->count;) {
         vc_clip *clip = mixer->playing[i];
         uint32_t end = 0;
-        bool done = vc_clip_play(clip, block, &at, &end);
+        bool done = vc_clip_play(clip, &place, &end);
         last = end > last ? end : last;
         if (done) {
             atomic_store_explicit(&clip->state, clip->skipped ? VC_CLIP_LATE : VC_CLIP_DONE,
@@ -139,8 +141,9 @@ int32_t vc_mixer_process(vc_block *block, void *user) {
             i++;
         }
     }
-    atomic_store(&mixer->next_ns, at.first_ns + (int64_t)(at.ns_per_frame * block->frames + 0.5));
-    atomic_store_explicit(&mixer->frames, (uint64_t)at.first_frame + block->frames,
+    atomic_store(&mixer->next_ns,
+                 place.first_ns + (int64_t)(place.ns_per_frame * block->frames + 0.5));
+    atomic_store_explicit(&mixer->frames, (uint64_t)place.first_frame + block->frames,
                           memory_order_release);
     bool over = mixer->end_when_empty && mixer->count == 0;
     /* While clips are left, all frames are content, also the silence before a scheduled clip. */

@@ -46,6 +46,7 @@ void vc_clip_prefill(vc_clip *clip, uint32_t frames);
 /* Sets the duration of each of the two fades of a jump; 0 before that.
  * Call this in the state VC_CLIP_NEW. [control] */
 void vc_clip_ramp(vc_clip *clip, uint32_t frames);
+
 typedef struct vc_clip_options {
     vc_when when; /* `at` is meant so; with VC_WHEN_NEXT it has no meaning */
     int64_t at;

@@ -106,21 +106,9 @@ void vc_player_answer(vc_player *player) {
     }
 }
 
-static void skip_to(vc_ring *ring, uint64_t position) {
-    vc_slices old;
-    uint64_t read = vc_ring_total_read(ring);
-    while (read < position) {
-        uint64_t left = position - read;
-        uint32_t most = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
-        uint32_t dropped = vc_ring_peek(ring, most, &old);
-        vc_ring_release(ring, dropped);
-        read += dropped;
-    }
-}
-
 /* Drops the frames before a position. */
 static void drop_to(vc_player *player, uint64_t position, int64_t now_ns) {
-    skip_to(player->ring, position);
+    vc_ring_skip_to(player->ring, position);
     player->natural_to = vc_ring_total_read(player->ring);
     player->run = (vc_run){.begin_ns = now_ns,
                            .end_ns = now_ns,

@@ -155,6 +155,18 @@ uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) {
     return granted;
 }
 
+void vc_ring_skip_to(vc_ring *ring, uint64_t position) {
+    vc_slices old;
+    uint64_t read = vc_ring_total_read(ring);
+    while (read < position) {
+        uint64_t left = position - read;
+        uint32_t most = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+        uint32_t dropped = vc_ring_peek(ring, most, &old);
+        vc_ring_release(ring, dropped);
+        read += dropped;
+    }
+}
+
 void vc_ring_end(vc_ring *ring) { atomic_store_explicit(&ring->ended, true, memory_order_release); }
 
 void vc_ring_reopen(vc_ring *ring) {

@@ -28,15 +28,10 @@ vc_voice *vc_voice_new(const vc_voice_config *config) {
     voice->at = config->at;
     voice->loops = config->loops;
     voice->past = config->loops == 1 || config->start >= config->loop_end;
-    voice->gain.target = config->gain;
-    voice->left.target = config->left;
-    voice->right.target = config->right;
-    voice->rate.target = voice->rate_word = config->rate;
-    vc_glide_to(&voice->fade, 1.0, config->fade_in_frames);
-    voice->pan_word = vc_ramp_word(config->right - config->left, 0);
-    atomic_store(&voice->asked_gain, voice->gain_word = vc_ramp_word(config->gain, 0));
-    atomic_store(&voice->asked_pan, voice->pan_word);
-    atomic_store(&voice->asked_rate, config->rate);
+    vc_levels_begin(&voice->levels, config->gain, config->right - config->left, config->rate,
+                    config->fade_in_frames);
+    voice->levels.left = vc_glide_at(config->left);
+    voice->levels.right = vc_glide_at(config->right);
     atomic_store(&voice->now_at, config->start);
     atomic_store(&voice->base, config->start);
     atomic_store(&voice->reached, (double)config->start);
@@ -49,18 +44,17 @@ void vc_voice_free(vc_voice *voice) { free(voice); }
 /* ---- all threads ----------------------------------------------------------------------------- */
 
 void vc_voice_set_gain(vc_voice *voice, float gain, uint32_t ramp_frames) {
-    atomic_store(&voice->asked_gain, vc_ramp_word(gain, ramp_frames));
+    vc_levels_set_gain(&voice->levels, gain, ramp_frames);
     atomic_fetch_add(&voice->requests, 1);
 }
 
 void vc_voice_set_pan(vc_voice *voice, float pan, uint32_t ramp_frames) {
-    atomic_store(&voice->asked_pan, vc_ramp_word(pan, ramp_frames));
+    vc_levels_set_pan(&voice->levels, pan, ramp_frames);
     atomic_fetch_add(&voice->requests, 1);
 }
 
 void vc_voice_set_rate(vc_voice *voice, double rate, uint32_t ramp_frames) {
-    atomic_store(&voice->rate_ramp, ramp_frames);
-    atomic_store(&voice->asked_rate, rate);
+    vc_levels_set_rate(&voice->levels, rate, ramp_frames);
     atomic_fetch_add(&voice->requests, 1);
 }
 
@@ -106,20 +100,21 @@ static void obey_fades(vc_voice *voice) {
                       : pauses             ? (uint32_t)pause
                                            : voice->config.ramp_frames;
     if (mode != VC_MODE_SOUNDS && voice->mode != VC_MODE_SOUNDS) {
-        frames = vc_smaller(frames, voice->fade.left); /* the sound is fading out already */
+        frames = vc_smaller(frames, voice->levels.fade.left); /* the sound is fading out already */
     }
     if (!voice->begun) {
         frames = mode == VC_MODE_SOUNDS ? voice->config.fade_in_frames : 0;
     }
-    if (mode != voice->mode || frames != voice->fade.left) {
+    if (mode != voice->mode || frames != voice->levels.fade.left) {
         voice->mode = mode;
-        vc_glide_to(&voice->fade, mode == VC_MODE_SOUNDS ? 1.0 : 0.0, frames);
+        vc_glide_to(&voice->levels.fade, mode == VC_MODE_SOUNDS ? 1.0 : 0.0, frames);
     }
 }
 
 /* Whether the voice is faded out and waits for the end of a pause or a jump. */
 static bool is_faded_out(const vc_voice *voice) {
-    return voice->mode != VC_MODE_SOUNDS && voice->mode != VC_MODE_ENDS && voice->fade.left == 0;
+    return voice->mode != VC_MODE_SOUNDS && voice->mode != VC_MODE_ENDS &&
+           voice->levels.fade.left == 0;
 }
 
 /* Begins the ramps and fades of the newest requests. While nothing is heard, as in a pause of the
@@ -134,20 +129,7 @@ static void obey(vc_voice *voice, bool rests) {
     bool silent = rests || !voice->begun || is_faded_out(voice);
     obey_fades(voice);
     silent |= is_faded_out(voice);
-    uint64_t gain = atomic_load(&voice->asked_gain), pan = atomic_load(&voice->asked_pan);
-    if (gain != voice->gain_word) {
-        voice->gain_word = gain;
-        vc_glide_to(&voice->gain, vc_ramp_value(gain), silent ? 0 : (uint32_t)gain);
-    }
-    if (pan != voice->pan_word) {
-        voice->pan_word = pan;
-        vc_glide_pan(&voice->left, &voice->right, vc_ramp_value(pan), silent ? 0 : (uint32_t)pan);
-    }
-    double rate = atomic_load(&voice->asked_rate);
-    if (rate != voice->rate_word) {
-        voice->rate_word = rate;
-        vc_glide_to(&voice->rate, rate, silent ? 0 : atomic_load(&voice->rate_ramp));
-    }
+    vc_levels_obey(&voice->levels, silent);
 }
 
 static void jump(vc_voice *voice) {
@@ -170,7 +152,7 @@ static bool is_silent(vc_voice *voice) {
         jump(voice);
         obey_fades(voice);
     }
-    return voice->mode == VC_MODE_PAUSES && voice->fade.left == 0;
+    return voice->mode == VC_MODE_PAUSES && voice->levels.fade.left == 0;
 }
 
 /* ---- IO thread: samples ---------------------------------------------------------------------- */
@@ -183,7 +165,7 @@ static double fade_out_at(const vc_voice *voice) {
 
 static bool at_end(const vc_voice *voice) {
     return voice->position >= (double)voice->config.frames ||
-           (voice->mode == VC_MODE_ENDS && voice->fade.left == 0);
+           (voice->mode == VC_MODE_ENDS && voice->levels.fade.left == 0);
 }
 
 /* Goes back to the beginning of the loop if its end was passed. */
@@ -213,14 +195,14 @@ static const float *frame_at(const vc_voice *voice, int64_t frame) {
 
 /* Adds one frame, with all gains and at any rate. */
 static void add_frame(vc_voice *voice, float *to, uint32_t channels) {
-    double fade = vc_glide_next(&voice->fade), rate = vc_glide_next(&voice->rate);
+    double fade = vc_glide_next(&voice->levels.fade), rate = vc_glide_next(&voice->levels.rate);
     double from_end = (double)voice->config.frames - voice->position;
     if (voice->position > fade_out_at(voice)) {
         fade *= from_end / (double)voice->config.fade_out_frames;
     }
-    double gain = fade * vc_glide_next(&voice->gain);
-    float sides[2] = {(float)(gain * vc_glide_next(&voice->left)),
-                      (float)(gain * vc_glide_next(&voice->right))};
+    double gain = fade * vc_glide_next(&voice->levels.gain);
+    float sides[2] = {(float)(gain * vc_glide_next(&voice->levels.left)),
+                      (float)(gain * vc_glide_next(&voice->levels.right))};
     int64_t frame = (int64_t)voice->position;
     float t = (float)(voice->position - (double)frame);
     const float *around[4] = {NULL, frame_at(voice, frame), NULL, NULL};
@@ -246,22 +228,21 @@ static void add_frame(vc_voice *voice, float *to, uint32_t channels) {
 }
 
 static bool has_even_gains(const vc_voice *voice) {
-    return (voice->fade.left | voice->gain.left | voice->left.left | voice->right.left) == 0 &&
-           voice->fade.target == 1.0;
+    return !vc_levels_gains_move(&voice->levels) && voice->levels.fade.target == 1.0;
 }
 
 /* Whether all of the following frames are those of the clip, with constant gains. */
 static bool is_plain(const vc_voice *voice) {
-    return voice->rate.left == 0 && voice->rate.target == 1.0 && has_even_gains(voice) &&
-           voice->position == (double)(int64_t)voice->position &&
+    return voice->levels.rate.left == 0 && voice->levels.rate.target == 1.0 &&
+           has_even_gains(voice) && voice->position == (double)(int64_t)voice->position &&
            voice->position < fade_out_at(voice);
 }
 
 /* The gains of frames in which no fade and no line of a glide moves. */
 static vc_gains even_gains(const vc_voice *voice) {
-    const double gain = voice->gain.target;
-    return (vc_gains){.left.of = {(float)(gain * voice->left.target)},
-                      .right.of = {(float)(gain * voice->right.target)},
+    const double gain = voice->levels.gain.target;
+    return (vc_gains){.left.of = {(float)(gain * voice->levels.left.target)},
+                      .right.of = {(float)(gain * voice->levels.right.target)},
                       .other.of = {(float)gain}};
 }
 
@@ -283,23 +264,13 @@ static uint32_t add_plain(vc_voice *voice, float *to, uint32_t frames, uint32_t 
  */
 
 static vc_path path_of(const vc_voice *voice) {
-    const vc_glide *rate = &voice->rate;
+    const vc_glide *rate = &voice->levels.rate;
     double base = (double)(int64_t)voice->position;
     return (vc_path){.base = base,
                      .first = voice->position - base,
                      .rate = vc_glide_value(rate),
-                     .rate_change = rate->left != 0 ? -0.5 * rate->per_frame : 0.0,
+                     .rate_change = vc_levels_rate_change(&voice->levels),
                      .frames = (double)voice->config.frames - base};
-}
-
-/* The number of frames, at most `frames`, in which no line of a glide ends. */
-static uint32_t until_change(const vc_voice *voice, uint32_t frames) {
-    const vc_glide *glides[] = {&voice->gain, &voice->left, &voice->right, &voice->fade,
-                                &voice->rate};
-    for (int i = 0; i < 5; i++) {
-        frames = glides[i]->left != 0 ? vc_smaller(frames, glides[i]->left) : frames;
-    }
-    return frames;
 }
 
 /* The next two frames after any position below this one are in the clip, and in the loop. */
@@ -342,10 +313,7 @@ static bool fades_out(const vc_voice *voice, const vc_path *path, float *fading,
 
 /* Takes the voice past the frames of a chunk. */
 static void pass(vc_voice *voice, const vc_path *path, uint32_t frames) {
-    vc_glide *glides[] = {&voice->gain, &voice->left, &voice->right, &voice->fade, &voice->rate};
-    for (int i = 0; i < 5; i++) {
-        glides[i]->left -= vc_smaller(glides[i]->left, frames);
-    }
+    vc_levels_pass(&voice->levels, frames);
     voice->position = path->base + vc_path_at(path, (double)frames);
     wrap(voice);
 }
@@ -364,8 +332,8 @@ static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t
     const vc_voice_config *config = &voice->config;
     const uint32_t own = config->channels;
     const vc_path path = path_of(voice);
-    const bool between = voice->rate.left != 0 || path.rate != 1.0 || path.first != 0.0;
-    frames = until_change(voice, vc_smaller(frames, CHUNK));
+    const bool between = voice->levels.rate.left != 0 || path.rate != 1.0 || path.first != 0.0;
+    frames = vc_levels_until_change(&voice->levels, vc_smaller(frames, CHUNK));
     uint32_t count;
     if (between) {
         count = count_between(voice, &path, vc_smaller(frames, VC_PATH_SAMPLES / own));
@@ -378,9 +346,8 @@ static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t
     }
     float fading[CHUNK];
     const bool ends = fades_out(voice, &path, fading, count);
-    vc_gains gains = has_even_gains(voice) && !ends
-                         ? even_gains(voice)
-                         : vc_gains_of(&voice->gain, &voice->fade, &voice->left, &voice->right);
+    vc_gains gains =
+        has_even_gains(voice) && !ends ? even_gains(voice) : vc_levels_gains(&voice->levels);
     gains.fading = ends ? fading : NULL;
     if (between) {
         vc_between_add(to, channels, config->data, own, &path, count, &gains);
@@ -443,7 +410,7 @@ bool vc_voice_rest(vc_voice *voice, const vc_place *place) {
         return true;
     }
     if (jump_asked(voice) || voice->mode == VC_MODE_PAUSES) {
-        voice->fade.left = 0; /* nothing is heard that could be faded out */
+        voice->levels.fade.left = 0; /* nothing is heard that could be faded out */
         is_silent(voice);
         atomic_store_explicit(&voice->now_at, (uint64_t)voice->position, memory_order_relaxed);
     }

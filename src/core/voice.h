@@ -3,9 +3,10 @@
 #ifndef VOICECOIL_VOICE_H
 #define VOICECOIL_VOICE_H
 
-#include "glide.h"
 #include "heard.h"
+#include "levels.h"
 #include "pause.h"
+#include "place.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -26,25 +27,19 @@ struct vc_voice {
     bool wrapped;    /* the frame before loop_begin was the last one of the loop */
     bool begun;
     vc_voice_mode mode;
-    vc_glide gain, left, right, fade, rate;
-    uint32_t seen; /* requests that were obeyed */
+    vc_levels levels; /* and requests of any thread */
+    uint32_t seen;    /* requests that were obeyed */
     uint32_t jumped;
     uint32_t place; /* in the schedule, while the voice waits there */
     bool scheduled;
-    bool rested;                  /* it was held by a pause of its group or of everything */
-    bool parked;                  /* its time has come while it was held by a pause */
-    int64_t at;                   /* as in the config, and later by the pauses since then */
-    uint64_t held;                /* frames of the pauses that `at` contains */
-    uint64_t gain_word, pan_word; /* the newest ones that were obeyed */
-    uint64_t seek_word;           /* the newest one that was seen; a later one counts next time */
-    double rate_word;
+    bool rested;            /* it was held by a pause of its group or of everything */
+    bool parked;            /* its time has come while it was held by a pause */
+    int64_t at;             /* as in the config, and later by the pauses since then */
+    uint64_t held;          /* frames of the pauses that `at` contains */
+    uint64_t seek_word;     /* the newest one that was seen; a later one counts next time */
     vc_voice_config config; /* constant */
     /* Requests. A word is changed before `requests` is counted. */
     _Atomic uint32_t requests;
-    _Atomic uint32_t rate_ramp;
-    _Atomic uint64_t asked_gain; /* bits 32 to 63: the float; bits 0 to 31: frames of the ramp */
-    _Atomic uint64_t asked_pan;
-    _Atomic double asked_rate;
     _Atomic uint64_t asked_pause; /* bit 32: pause; bits 0 to 31: frames of the fade */
     _Atomic uint64_t asked_stop;  /* the same */
     _Atomic uint64_t asked_seek;  /* bits 16 to 63: the frame; bits 0 to 15: number of the jump */
@@ -60,20 +55,6 @@ struct vc_voice {
     _Atomic int state;
     vc_heard heard; /* its times are ns at the connector, its positions count all passes */
 };
-
-/* Where a voice is heard, and when. */
-typedef struct vc_place {
-    float *to; /* interleaved */
-    uint32_t channels;
-    uint32_t frames;
-    int64_t first_frame; /* on the time line of the voices */
-    int64_t first_ns;    /* host time at which the first frame is at the connector */
-    double ns_per_frame;
-} vc_place;
-
-static inline int64_t vc_place_ns(const vc_place *place, uint32_t offset) VC_REALTIME {
-    return place->first_ns + (int64_t)(place->ns_per_frame * (double)offset + 0.5);
-}
 
 #define VC_STOP_BIT (UINT64_C(1) << 32)
 

@@ -101,60 +101,66 @@ static void a_stop_during_a_fade_does_not_end_the_fade(void) {
     }
 }
 
+/* A clip with fades of 32 frames that has played 16 of 26 frames, and is asked to jump to frame
+ * 1000, which follows them in the ring. */
+typedef struct jump {
+    bench *b;
+    vc_ring *ring;
+    vc_clip *clip;
+    float *old, *new;
+} jump;
+
+static jump begin_jump(void) {
+    jump j = {.b = bench_make(1, false), .ring = vc_ring_new(64, 2)};
+    j.clip = vc_clip_from_ring(j.ring, VC_CLIP_NOW, 1.0f);
+    j.old = coded(26, 0);
+    j.new = coded(30, 1000);
+    vc_clip_ramp(j.clip, 32);
+    vc_mixer_add(j.b->mixer, j.clip);
+    vc_ring_write(j.ring, j.old, 26);
+    mix(j.b, 16);
+    vc_clip_jump(j.clip, vc_clip_ask_jump(j.clip), 1000, 26);
+    vc_ring_write(j.ring, j.new, 30);
+    return j;
+}
+
+static void end_jump(jump *j) {
+    bench_free(j->b);
+    vc_ring_free(j->ring);
+    free(j->old);
+    free(j->new);
+}
+
 /* The fade-out of a jump ends early if no frames are left before the mark. */
 static void a_fade_does_not_play_frames_of_the_destination(void) {
-    bench *b = bench_make(1, false);
-    vc_ring *ring = vc_ring_new(64, 2);
-    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
-    float *old = coded(26, 0), *new = coded(30, 1000);
-    vc_clip_ramp(clip, 32);
-    vc_mixer_add(b->mixer, clip);
-    vc_ring_write(ring, old, 26);
-    mix(b, 16);
-    vc_clip_jump(clip, vc_clip_ask_jump(clip), 1000, 26);
-    vc_ring_write(ring, new, 30);
-    mix(b, 16);
-    CHECK_CODED(b->out, 2, 16, 0);
+    jump j = begin_jump();
+    mix(j.b, 16);
+    CHECK_CODED(j.b->out, 2, 16, 0);
     for (uint32_t f = 0; f < 16; f++) {
         float wanted = f < 10 ? code(16 + f, 0) * (float)(32 - f) / 32.0f
                               : code(1000 + f - 10, 0) * (float)(f - 10) / 32.0f;
-        CHECK(fabsf(at(b, 16 + f)[0] - wanted) <= 1e-6f * wanted);
+        CHECK(fabsf(at(j.b, 16 + f)[0] - wanted) <= 1e-6f * wanted);
     }
-    CHECK_INT(vc_clip_position(clip), 1006);
-    CHECK_INT(vc_clip_starved_frames(clip), 0);
-    vc_ring_end(ring);
-    mix_until(b, 96, 16);
-    bench_free(b);
-    vc_ring_free(ring);
-    free(old);
-    free(new);
+    CHECK_INT(vc_clip_position(j.clip), 1006);
+    CHECK_INT(vc_clip_starved_frames(j.clip), 0);
+    vc_ring_end(j.ring);
+    mix_until(j.b, 96, 16);
+    end_jump(&j);
 }
 
 /* A clip that is stopped before it has jumped plays the frames before the mark, and ends there. Its
  * fade went on for ever. */
 static void a_stop_during_a_jump_ends_at_the_mark(void) {
-    bench *b = bench_make(1, false);
-    vc_ring *ring = vc_ring_new(64, 2);
-    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
-    float *old = coded(26, 0), *new = coded(30, 1000);
-    vc_clip_ramp(clip, 32);
-    vc_mixer_add(b->mixer, clip);
-    vc_ring_write(ring, old, 26);
-    mix(b, 16);
-    vc_clip_jump(clip, vc_clip_ask_jump(clip), 1000, 26);
-    vc_ring_write(ring, new, 30);
-    CHECK(vc_mixer_stop(b->mixer, clip, 32));
-    mix(b, 16);
+    jump j = begin_jump();
+    CHECK(vc_mixer_stop(j.b->mixer, j.clip, 32));
+    mix(j.b, 16);
     for (uint32_t f = 0; f < 16; f++) {
         float wanted = f < 10 ? code(16 + f, 0) * (float)(32 - f) / 32.0f : 0.0f;
-        CHECK(fabsf(at(b, 16 + f)[0] - wanted) <= 1e-6f * wanted);
+        CHECK(fabsf(at(j.b, 16 + f)[0] - wanted) <= 1e-6f * wanted);
     }
-    CHECK(vc_mixer_collect(b->mixer) == clip);
-    vc_clip_free(clip);
-    bench_free(b);
-    vc_ring_free(ring);
-    free(old);
-    free(new);
+    CHECK(vc_mixer_collect(j.b->mixer) == j.clip);
+    vc_clip_free(j.clip);
+    end_jump(&j);
 }
 
 enum { JUMPS = 40, APART = 1000, SEGMENT = 300, RING = 64 };
