@@ -141,7 +141,7 @@ static void add_moving(float *restrict to, uint32_t channels, const float *restr
                        uint32_t own, uint32_t frames, const vc_gains *gains) {
     const vc_curve *curves[3] = {&gains->left, &gains->right, &gains->other};
     float gain[3][VC_GAINS_FRAMES];
-    for (int i = 0; i < 3; i++) {
+    for (uint32_t i = channels == 1 ? 2 : 0; i < (channels == 2 ? 2 : 3); i++) {
         follow(gain[i], curves[i], frames);
         if (gains->fading != NULL) {
             fade(gain[i], gains->fading, frames);

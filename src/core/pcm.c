@@ -49,58 +49,38 @@ static inline void pack_all(uint8_t *to, const int32_t *from, vc_pcm pcm, size_t
     }
 }
 
-static void unpack(int32_t *to, const uint8_t *from, vc_pcm pcm, size_t samples) {
-    switch (pcm.bytes * 2 + pcm.big_endian) {
-    case 2:
-    case 3:
-        unpack_all(to, from, pcm, samples, 1, false);
-        break;
-    case 4:
-        unpack_all(to, from, pcm, samples, 2, false);
-        break;
-    case 5:
-        unpack_all(to, from, pcm, samples, 2, true);
-        break;
-    case 6:
-        unpack_all(to, from, pcm, samples, 3, false);
-        break;
-    case 7:
-        unpack_all(to, from, pcm, samples, 3, true);
-        break;
-    case 8:
-        unpack_all(to, from, pcm, samples, 4, false);
-        break;
-    default:
-        unpack_all(to, from, pcm, samples, 4, true);
-        break;
+/* Calls `all` with constants for the bytes and the byte order of a layout. */
+#define FOR_LAYOUT(all, to, from, pcm, samples)                                                    \
+    switch ((pcm).bytes * 2 + (pcm).big_endian) {                                                  \
+    case 2:                                                                                        \
+    case 3:                                                                                        \
+        all(to, from, pcm, samples, 1, false);                                                     \
+        break;                                                                                     \
+    case 4:                                                                                        \
+        all(to, from, pcm, samples, 2, false);                                                     \
+        break;                                                                                     \
+    case 5:                                                                                        \
+        all(to, from, pcm, samples, 2, true);                                                      \
+        break;                                                                                     \
+    case 6:                                                                                        \
+        all(to, from, pcm, samples, 3, false);                                                     \
+        break;                                                                                     \
+    case 7:                                                                                        \
+        all(to, from, pcm, samples, 3, true);                                                      \
+        break;                                                                                     \
+    case 8:                                                                                        \
+        all(to, from, pcm, samples, 4, false);                                                     \
+        break;                                                                                     \
+    default:                                                                                       \
+        all(to, from, pcm, samples, 4, true);                                                      \
     }
+
+static void unpack(int32_t *to, const uint8_t *from, vc_pcm pcm, size_t samples) {
+    FOR_LAYOUT(unpack_all, to, from, pcm, samples)
 }
 
 static void pack(uint8_t *to, const int32_t *from, vc_pcm pcm, size_t samples) {
-    switch (pcm.bytes * 2 + pcm.big_endian) {
-    case 2:
-    case 3:
-        pack_all(to, from, pcm, samples, 1, false);
-        break;
-    case 4:
-        pack_all(to, from, pcm, samples, 2, false);
-        break;
-    case 5:
-        pack_all(to, from, pcm, samples, 2, true);
-        break;
-    case 6:
-        pack_all(to, from, pcm, samples, 3, false);
-        break;
-    case 7:
-        pack_all(to, from, pcm, samples, 3, true);
-        break;
-    case 8:
-        pack_all(to, from, pcm, samples, 4, false);
-        break;
-    default:
-        pack_all(to, from, pcm, samples, 4, true);
-        break;
-    }
+    FOR_LAYOUT(pack_all, to, from, pcm, samples)
 }
 
 /* Whether formats.c has the layout. */

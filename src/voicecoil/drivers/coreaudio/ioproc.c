@@ -1,6 +1,8 @@
 /* The function that CoreAudio calls on its IO thread. See ioproc.h. */
 #include "ioproc.h"
 
+#include "memory.h"
+
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -385,12 +387,11 @@ static bool fill_formats(direction *d, const vc_ioproc_direction *given, uint32_
             d->converted[i] != NULL) {
             continue;
         }
-        size_t bytes = ((size_t)room_frames * given->buffers[i].channels + 1) * sizeof(float);
-        d->converted[i] = malloc(bytes);
+        size_t samples = (size_t)room_frames * given->buffers[i].channels + 1;
+        d->converted[i] = vc_memory_new(samples, sizeof(float));
         if (d->converted[i] == NULL) {
             return false;
         }
-        memset(d->converted[i], 0, bytes); /* so that the IO thread has no page fault */
         d->converts = true;
     }
     return true;
@@ -460,7 +461,7 @@ void vc_ioproc_free(vc_ioproc *ioproc) {
         free(ioproc->directions[d].used);
         free(ioproc->directions[d].needed);
         for (uint32_t i = 0; i < ioproc->directions[d].format_count; i++) {
-            free(ioproc->directions[d].converted[i]);
+            vc_memory_free(ioproc->directions[d].converted[i]);
         }
         free(ioproc->directions[d].converted);
         free(ioproc->directions[d].formats);
