@@ -176,6 +176,7 @@ def test_what_a_task_was_last_to_use_is_freed() -> None:
 
     class Thing:
         def use(self) -> None:
+            until(lambda: bool(exit_and_fork._background._begun))
             used.set()
 
     used, freed = threading.Event(), threading.Event()

@@ -168,7 +168,7 @@ class Reader:
     def _begins(self) -> bool:
         """Go to the first frame. Returns False if the source fails; its error is kept."""
         start, self._start = self._start, None
-        if start is not None and not self._seeks:
+        if start is not None:
             try:
                 self._source.seek(start)
             except Exception as error:

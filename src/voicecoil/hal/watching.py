@@ -70,7 +70,7 @@ class Change:
     host_ns: int
 
 
-class _Ears:
+class _Listener:
     """What the sources of notifications know of a watch. It does not keep the watch alive."""
 
     def __init__(self, watch: Watch) -> None:
@@ -115,7 +115,7 @@ class Watch(ChangeQueue[Change]):
         self._rows = {row.code: row for row in rows}
         self._limits = None if scope is None else scope_code(scope), element
         self._connection = thing._connection
-        self._ears = _Ears(self)
+        self._listener = _Listener(self)
         self._values: dict[Address, Any] = {}
         self._id = 0
         self._dirty: dict[int, int] = {}  # selector -> host time of the notification
@@ -143,9 +143,9 @@ class Watch(ChangeQueue[Change]):
         changes = self._connection.driver.changes
         try:
             for row in self._rows.values():
-                changes.listen(self._ears, object_id, row.selector)
+                changes.listen(self._listener, object_id, row.selector)
             for owner, text in self._deaths(object_id):
-                changes.listen(self._ears, owner, text)
+                changes.listen(self._listener, owner, text)
         except BaseException:
             self._forget()
             raise
@@ -197,7 +197,7 @@ class Watch(ChangeQueue[Change]):
         return self._thing._addresses(object_id, row)
 
     def _forget(self) -> None:
-        self._connection.driver._forget(self._ears)
+        self._connection.driver._forget(self._listener)
 
     def _again(self) -> int:
         """Finds the object after a restart of coreaudiod, and listens to it. Returns its ID."""
@@ -207,9 +207,9 @@ class Watch(ChangeQueue[Change]):
         changes = self._connection.driver.changes
         self._id = object_id
         for row in self._rows.values():
-            changes.listen(self._ears, object_id, row.selector)
+            changes.listen(self._listener, object_id, row.selector)
         for owner, text in self._deaths(object_id):
-            changes.listen(self._ears, owner, text)
+            changes.listen(self._listener, owner, text)
         return object_id
 
     # ---- hearing: any thread, no call of CoreAudio ----
@@ -233,14 +233,14 @@ class Watch(ChangeQueue[Change]):
         else:
             self._check_all = True
         self._due = 0.0
-        self._connection.driver.notifier.ring(self._ears.look)
+        self._connection.driver.notifier.ring(self._listener.look)
 
     def changes_lost(self) -> None:
         """Take note that any property may have changed."""
         self._check_all = True
         self._dirty.update(dict.fromkeys(self._rows, 0))
         self._due = 0.0
-        self._connection.driver.notifier.ring(self._ears.look)
+        self._connection.driver.notifier.ring(self._listener.look)
 
     # ---- on the notifier's thread ----
 
@@ -303,7 +303,7 @@ class Watch(ChangeQueue[Change]):
 
     def _ring(self) -> bool:
         if not self.ended:
-            self._connection.driver.notifier.ring(self._ears.look)
+            self._connection.driver.notifier.ring(self._listener.look)
         return False
 
     def _compare(self, dirty: dict[int, int], found: dict[Address, Any]) -> None:
@@ -334,7 +334,7 @@ class Watch(ChangeQueue[Change]):
         """End the watch. A loop over it ends after the changes that were not read yet."""
         super().close()
         if not self._forgotten:
-            self._ears.end(self._connection.driver, f"ending {self!r}")
+            self._listener.end(self._connection.driver, f"ending {self!r}")
             self._forgotten = True
 
 
@@ -419,6 +419,6 @@ def begin_watch(one: OneWatch) -> OneWatch:
         undo=lambda _: one._forget(),
     )
     of_io_threads = any(code in REPORTED_BY_IO_THREADS for code in one._rows)
-    driver.notifier.add(one._ears.look, of_io_threads)
-    one._when_dropped(partial(one._ears.end, driver, f"ending a watch of {thing!r}"))
+    driver.notifier.add(one._listener.look, of_io_threads)
+    one._when_dropped(partial(one._listener.end, driver, f"ending a watch of {thing!r}"))
     return one

@@ -17,7 +17,7 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
 from voicecoil.sounds.mixing import output_for
-from voicecoil.sounds.play_on import play_on
+from voicecoil.sounds.play_on import play_on, refuse_impossible
 from voicecoil.sounds.play_request import OnLate, PlayRequest
 from voicecoil.sounds.playback import Playback
 from voicecoil.sounds.sound import Sound
@@ -194,12 +194,14 @@ def _begin(
     generation = exit_and_fork.generation()  # the source may fork
     source = as_source(sound, samplerate)
     try:
+        request = request.within(source.frames)
+        refuse_impossible(sound, source, request)
         chosen = get_driver(driver)
         policy = check_on_device_lost(on_device_lost)
         target, _ = find_or_await(device, ("output",), chosen, policy)
         output = output_for(chosen, target, channels, block_frames, policy, name, at_once=False)
         try:
-            return play_on(output, sound, source, mapping, request.within(source.frames))
+            return play_on(output, sound, source, mapping, request)
         finally:
             if not exit_and_fork.forked(generation):
                 output.let_go()

@@ -17,7 +17,7 @@ from voicecoil.sounds.playback import Playback
 if TYPE_CHECKING:
     from voicecoil.files.protocol import Source
 
-__all__ = ["play_on"]
+__all__ = ["play_on", "refuse_impossible"]
 
 READY_S = 0.1  # longest wait for the first frames of a file, before its device is started
 
@@ -37,12 +37,11 @@ def play_on(
     mapping : sequence, array or None
         As for `play`.
     request : PlayRequest
-        As for `play`, checked for the length of the source.
+        As for `play`, checked for the length of the source and by `refuse_impossible`.
     """
     from voicecoil.files.convert import as_source, converted
 
     stream = output.stream
-    _refuse_impossible(sound, source, request)
     begin = round(request.start * stream.samplerate / source.samplerate)
     if hasattr(sound, "dtype"):
         if source.samplerate == stream.samplerate:  # C repeats the array without copies
@@ -66,7 +65,7 @@ def _has_points(request: PlayRequest, frames: int | None) -> bool:
     return request.start > 0 or (part and request.loops != 1)
 
 
-def _refuse_impossible(sound: Any, source: Source, request: PlayRequest) -> None:
+def refuse_impossible(sound: Any, source: Source, request: PlayRequest) -> None:
     """Raise why a source cannot be played as requested."""
     if source.frames is None and request.fade_out_s > 0 and request.loops != 0:
         raise ArgumentError(

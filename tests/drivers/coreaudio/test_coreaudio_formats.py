@@ -159,15 +159,20 @@ def test_a_stream_that_is_not_interleaved_has_a_buffer_for_each_channel(coreaudi
     assert np.array_equal(heard * 32_768, numbers(0, len(heard), 2, "int16"))
 
 
+def compressed(stream: hal.Stream) -> hal.StreamFormat:
+    """A format of compressed sound that the stream offers."""
+    return next(
+        one.format
+        for one in stream.available_physical_formats
+        if one.format.format_id != "lpcm" and one.format.samplerate == 48_000
+    )
+
+
 def test_a_direction_that_a_stream_does_not_use_may_have_any_format(coreaudio: Worlds) -> None:
     world = coreaudio(devices=["uid=it; in=2; out=2; rates=48000; formats=f32,ac3,i16!"])
     device = hal.connect(world.driver).device("it")
     output = device.output.streams[0]
-    output.physical_format = next(
-        one.format
-        for one in output.available_physical_formats
-        if one.format.format_id != "lpcm" and one.format.samplerate == 48_000
-    )
+    output.physical_format = compressed(output)
     frames = 0
 
     def listen(block: vc.Block) -> None:
@@ -196,11 +201,7 @@ def test_the_format_of_a_direction_that_a_stream_does_not_use_may_change(
 
     with vc.OutputStream(count, driver=world.driver, latency="low") as stream:
         world.advance(0.1)
-        line.physical_format = next(
-            one.format
-            for one in line.available_physical_formats
-            if one.format.format_id != "lpcm" and one.format.samplerate == 48_000
-        )
+        line.physical_format = compressed(line)
         world.advance(0.2)
         before = frames
         world.advance(0.2)

@@ -56,7 +56,7 @@ class CoreAudioStream(DriverStreamBase):
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
         self._overload_count = 0
         self._last_overload_ns = 0
-        # While a format is another one, the IOProc plays silence.
+        # While one of them has another format than now, the IOProc plays silence.
         self._formats = driver.library.watch_formats(
             {
                 one.object_id: one.format
