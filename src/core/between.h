@@ -28,8 +28,8 @@ static inline double vc_path_at(const vc_path *path, double frame) VC_REALTIME {
 }
 
 /* Catmull-Rom: a cubic through the two middle samples of four, with the slopes of their neighbours.
- * `t` is the position after `x1`. It is the line between the two, and a bend that depends on the
- * other two. If the four are equal, the result is the same, exactly. */
+ * `t` is the position after `x1`. The result is the line between the two, and a bend that depends
+ * on the other two. Of four equal samples, the result is exactly that sample. */
 static inline float vc_between(float x0, float x1, float x2, float x3, float t) VC_REALTIME {
     const float before = x1 - x0, within = x2 - x1, after = x3 - x2;
     const float bend = within - before, change = (after - within) - bend;

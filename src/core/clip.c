@@ -320,8 +320,9 @@ static uint32_t play(vc_clip *clip, const vc_place *place, uint32_t offset) {
             continue;
         }
         if (got == 0) {
-            /* The ring has ended since the peek, and at_end finds out. Or a clip that was stopped
-             * has only the frames of a jump left, which is not made any more. */
+            /* Either the ring has ended since the peek, which at_end notices. Or the clip was
+             * stopped before a jump, and only frames of the destination are left. They are not
+             * played. */
             clip->levels.fade.left = clip->mode == VC_CLIP_ENDS ? 0 : clip->levels.fade.left;
             continue;
         }

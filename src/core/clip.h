@@ -86,8 +86,8 @@ bool vc_clip_play(vc_clip *clip, const vc_place *place, uint32_t *end) VC_REALTI
 
 /* Makes the window of a clip. Returns false if memory is exhausted. [control] */
 bool vc_clip_new_window(vc_clip *clip);
-/* Makes up to `frames` frames at the clip's rate, of which no line of a glide may end before the
- * last. Returns their number. `starved` is set if a ring is empty but has not ended. [IO] */
+/* Makes up to `frames` frames at the clip's rate. No line of a glide may end before the last of
+ * them. Returns their number. `starved` is set if a ring is empty but has not ended. [IO] */
 uint32_t vc_clip_take(vc_clip *clip, uint32_t frames, const float **from,
                       bool *starved) VC_REALTIME;
 /* Takes the clip past the frames that were taken. [IO] */

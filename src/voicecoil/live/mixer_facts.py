@@ -107,7 +107,7 @@ class MixerFacts(WithPause):
         return self._home.stream.events()
 
     def _counts(self) -> tuple[int, int]:
-        # The code counts in its blocks, so its counts stay as they were in the last one.
+        # The code counts once in each block. If no block comes any more, its counts are old.
         return (0, 0) if self._home.is_dead else self._code.counts()
 
     def __repr__(self) -> str:
