@@ -48,6 +48,7 @@ def callback(block):
 COREAUDIO = {"docs/aggregates.md", "docs/hal.md", "docs/system_audio.md"}
 # Code that runs before the blocks of a page. It defines names that the text of the page introduces.
 BEFORE = {
+    "README.md": SONG,
     "docs/devices.md": TONE + "    raise vc.Stop  # because the first example waits for the end\n",
     "docs/files.md": "import voicecoil as vc\n",
     "docs/latency.md": TONE
