@@ -70,7 +70,7 @@ class ArgumentError(VoicecoilError, ValueError):
 
 
 class TimePassedError(ArgumentError):
-    """A sound shall begin at a time that has passed.
+    """The time at which a sound was to begin has passed.
 
     Attributes
     ----------
@@ -284,7 +284,7 @@ class PropertyMissingError(VoicecoilError, AttributeError):
 
 
 class PropertyReadOnlyError(VoicecoilError, AttributeError):
-    """The property can be read, but this object does not let it be set."""
+    """The property of this object can be read, but not set."""
 
 
 class SymbolMissingError(VoicecoilError, AttributeError):

@@ -46,7 +46,7 @@ class Event:
     value : int
         xrun: frames lost. late: duration of the cycle, ns. overload: frames lost by the overload,
         or 0; an xrun event reports the same frames. lead: the new lead, frames. 0 for all other
-        kinds. The frames that a lost device cost are in the xrun event that follows "back".
+        kinds. After the loss of a device, the xrun event after "back" has the lost frames.
     detail : str
         lost: the reason. changed: the setting, and its old and new value. silent: the possible
         causes. back: the device's name. finished: the callback's exception as text. Empty for all

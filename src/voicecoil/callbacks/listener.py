@@ -1,4 +1,4 @@
-"""Checks functions that are told of something: ends of runs, marks, changes of devices."""
+"""Checks functions that the program registers: for ends of runs, marks, changes of devices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["check_listener"]
 
 
 def check_listener(listener: Any, name: str, takes: str) -> Any:
-    """Returns `listener`, a function or None. What it returns when it is called does not matter.
+    """Returns `listener`, a function or None. The value that it returns later is ignored.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def check_listener(listener: Any, name: str, takes: str) -> Any:
     name : str
         The name of the parameter.
     takes : str
-        What the function is called with, for the message.
+        The arguments of the function, for the message.
 
     Raises
     ------

@@ -72,7 +72,7 @@ class Device:
     transport : str or None
         How the device is connected: ``"built in"``, ``"usb"``, ``"bluetooth"``, ``"virtual"`` ...
     manufacturer, model : str or None
-        Their names, as the device's driver tells them.
+        Their names, as the device's driver reports them.
     samplerates : tuple of float or None
         The rates that the device offers, Hz: of a range, its ends and the usual rates in it.
     input_latency_frames, output_latency_frames : int or None
@@ -81,12 +81,12 @@ class Device:
 
     Notes
     -----
-    The attributes from `transport` on are None if the driver cannot tell. CoreAudio and virtual
-    devices tell all that they have. PulseAudio and PipeWire tell `transport`, `manufacturer` and
-    `model`, and so does ALSA for the PCMs of a sound card. ALSA and JACK tell `samplerates`, which
-    PulseAudio converts. JACK tells the latencies, which the device of a stream may lack. ALSA tells
-    no latencies, and PulseAudio only those of a running stream: see `Stream.latency`.
-    Two devices are equal if the other attributes are.
+    The attributes from `transport` on are None if the driver does not know them. CoreAudio and
+    virtual devices report all that they have. PulseAudio and PipeWire report `transport`,
+    `manufacturer` and `model`. ALSA reports these for the PCMs of a sound card, and `samplerates`.
+    JACK reports `samplerates` and the latencies, but the latencies may be None in the device of a
+    stream. PulseAudio reports only the latency of a running stream: see `Stream.latency`.
+    The comparison of two devices ignores these attributes.
     """
 
     name: str

@@ -25,9 +25,9 @@ class SystemAudio:
     Parameters
     ----------
     application : str or sequence of str, optional
-        The bundle IDs of the programs, such as ``"com.spotify.client"``. A program's helper
-        processes, whose bundle IDs begin with that of the program and a dot, belong to it, also
-        those that start later. None: all programs.
+        The bundle IDs of the programs, such as ``"com.spotify.client"``. Helper processes belong to
+        a program if their bundle IDs begin with that of the program and a dot, even if they start
+        later. None: all programs.
     exclude : str or sequence of str
         The bundle IDs of programs that are left out. Only without `application`.
     include_self : bool
@@ -87,12 +87,12 @@ class SystemAudio:
 
     @property
     def channels(self) -> int:
-        """How many channels the sound of the programs has."""
+        """The number of channels of the programs' sound."""
         return 1 if self.mono else 2
 
     @property
     def name(self) -> str:
-        """The name for people."""
+        """The name that is shown to users."""
         if self.application is not None:
             return "sound of " + ", ".join(self.application)
         return "system audio" + (" without " + ", ".join(self.exclude) if self.exclude else "")

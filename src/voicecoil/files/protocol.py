@@ -1,4 +1,4 @@
-"""The protocol of sources: what `play` and `render` read frames from."""
+"""The protocol of sources, from which `play` and `render` read frames."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class HalObject(AudioObjectProperties, Identified):
         scope: str | int | None = None,
         element: int | None = None,
     ) -> Any:
-        """Return the value of a property that needs a question.
+        """Return the value of a property that converts a value or finds an object.
 
         Such properties convert or look something up, as in
         ``device.ask("volume_scalar_to_decibels", 0.5)``.
@@ -372,7 +372,7 @@ class HalObject(AudioObjectProperties, Identified):
         ChangeTimeoutError
             The HAL accepted the value, but nothing has changed.
         PropertyReadOnlyError
-            The object does not let the property be set.
+            The property of this object cannot be set.
         PropertyMissingError
             The object does not have the property.
         """

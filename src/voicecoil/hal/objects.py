@@ -301,12 +301,12 @@ class Process(HalObject, tables.AudioProcessProperties):
 
     @property
     def input(self) -> Self:
-        """The same process, whose attributes mean what it records."""
+        """The same process with the attributes of its input, the sound that it records."""
         return self.at(INPUT)
 
     @property
     def output(self) -> Self:
-        """The same process, whose attributes mean what it plays."""
+        """The same process with the attributes of its output, the sound that it plays."""
         return self.at(OUTPUT)
 
     def _read(

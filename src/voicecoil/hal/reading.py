@@ -122,7 +122,7 @@ class Reader:
 
     def _odd(self, what: Callable[[], str], why: str) -> DriverError:
         return DriverError(
-            f"{what()} has {why}; the device's driver answers nonsense, so update it or choose "
+            f"{what()} has {why}; the device's driver is faulty, so update it or choose "
             "another device",
             call="AudioObjectGetPropertyData",
         )

@@ -53,10 +53,10 @@ class _StateWatch(Watch):
 
 
 class VoiceActivity:
-    """Whether somebody speaks, returned by :func:`voice_activity`.
+    """The voice activity on a device, returned by :func:`voice_activity`.
 
     It is an iterator, an asynchronous iterator and a context manager. Each item is a bool: True
-    when somebody has begun to speak, False when nobody speaks any more.
+    when a person has begun to speak, False when the speech has ended.
     """
 
     def __init__(self, device: Device) -> None:
@@ -200,7 +200,7 @@ class _End:
 
 
 def _switch_off(device: Device, key: tuple[int, str]) -> None:
-    """One user less. The last one restores what was before the first one."""
+    """Counts one user less. The last user restores the state before the first one."""
     with _lock:
         use = _uses.get(key)
         if use is None:
@@ -221,12 +221,12 @@ def _spoken(change: Change) -> bool:
 
 
 def voice_activity(device: Device) -> VoiceActivity:
-    """Tell when somebody begins or ends to speak into a device, macOS 14.0 and later.
+    """Detect when a person begins or ends to speak into a device, macOS 14.0 and later.
 
-    CoreAudio's own detector listens to the device, with an echo cancellation of its own. So the
-    sound of the speakers is no voice, and no model is needed. It also hears while the input of this
-    process is muted (`System.input_muted`), but not while the device itself is muted. The device
-    must run: keep an input stream on it.
+    The detector is part of CoreAudio, so no model is needed. It has an echo cancellation, so it
+    ignores the sound of the speakers. It also works while the input of this process is muted
+    (`System.input_muted`), but not while the device itself is muted. The device must run, so keep
+    an input stream on it.
 
     ::
 
@@ -234,8 +234,9 @@ def voice_activity(device: Device) -> VoiceActivity:
             if speaking:
                 player.clear()
 
-    The detection is switched on now. ``close``, the end of a ``with`` block and the loss of this
-    object restore what was before. A change that is undone before it is read is not told.
+    This call switches the detection on. ``close``, the end of a ``with`` block, and the end of the
+    returned object restore the previous state. A change that is undone before it is read is not
+    reported.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a task waits with: a future of asyncio, or the scheduler of trio.
+"""Waits of a task: with a future of asyncio, or with the scheduler of trio.
 
 trio is not imported here. A task can only be one of trio's if the program has imported trio.
 """

@@ -214,7 +214,7 @@ class Mixer(OutputLife, MixerFacts):
             Number of times that the loop is played; 0 repeats it until the voice is stopped.
         loop_start, loop_end : int, int or None
             The frames of the sound that are repeated, from `loop_start` up to and without
-            `loop_end`; None: to the end. After the last pass, the sound goes on behind the loop.
+            `loop_end`; None: to the end. After the last pass, the sound goes on after the loop.
         start : int
             The frame of the sound with which it begins.
         fade_in_s : float
@@ -324,7 +324,8 @@ class Mixer(OutputLife, MixerFacts):
             return 0
         if not isinstance(group, MixerGroup):
             raise ArgumentTypeError(
-                f"group is {with_article(type(group).__name__)}; give one that group() has returned"
+                f"group is {with_article(type(group).__name__)}; give a group that group() has "
+                "returned"
             )
         if group._home is not self._home:
             raise ArgumentError("the group belongs to another mixer; make one with group()")

@@ -16,16 +16,16 @@ class WithPause(WithGain):
 
     @property
     def paused(self) -> bool:
-        """Whether this was paused. A voice or a group in it can be paused besides."""
+        """Whether this object was paused. The pauses of groups and voices in it do not count."""
         return self._number in self._home.paused
 
     def pause(self, fade_s: float = RAMP_S) -> None:
         """Fade out, and hold everything. Any thread may call this, and it does not wait.
 
         Voices keep their positions. Sounds that are scheduled begin later by the duration of the
-        pause, whether their time was a frame or a host time. In a pause of the mixer, `frame`
-        stands still and no effect is called. In that of a group, its effect is called further on,
-        so that an echo ends by itself.
+        pause, whether their time was a frame or a host time. During a pause of the mixer, `frame`
+        stands still and no effect is called. During a pause of a group, its effect is still called,
+        so that an echo can end.
 
         Parameters
         ----------

@@ -211,7 +211,7 @@ class Recorder(Life):
 
     @property
     def end_reason(self) -> Literal["stop", "overflow", "device"] | None:
-        """Why no more frames come: :meth:`stop`, a full buffer, or a lost device. None: they do."""
+        """Why the recording has ended: :meth:`stop`, a full buffer, or a lost device; or None."""
         if self._history.ended:
             return "overflow"
         if self._state in ("stopped", "closed"):

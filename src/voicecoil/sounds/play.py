@@ -108,7 +108,7 @@ def play(
         Number of times that the loop is played; 0 repeats it until the sound is stopped.
     loop_start, loop_end : int, int or None
         The frames of the sound that are repeated, from `loop_start` up to and without `loop_end`,
-        at the rate of the sound; None: to the end. After the last pass, the sound goes on behind
+        at the rate of the sound; None: to the end. After the last pass, the sound goes on after
         the loop.
     start : int
         The frame of the sound with which it begins, at the rate of the sound.

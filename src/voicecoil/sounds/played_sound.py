@@ -1,4 +1,4 @@
-"""What a sound of `play` and a voice of a `Mixer` have in common."""
+"""The common part of a sound of `play` and a voice of a `Mixer`."""
 
 from __future__ import annotations
 

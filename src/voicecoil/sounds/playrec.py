@@ -358,15 +358,15 @@ def playrec(
 ) -> Measurement:
     """Play a sound and record its response. Returns at once.
 
-    In the result of :meth:`Measurement.wait`, sample n was recorded when sample n of the sound was
+    In the result of :meth:`Measurement.wait`, frame n was recorded when frame n of the sound was
     at the output connector. If output and input are connected by a cable, the result equals the
     sound. Both directions run in one stream, in C on the IO thread, so that the rest of the program
     cannot disturb the measurement.
 
     Where :attr:`Measurement.alignment_error_frames` is greater than 0, begin the sound with at
     least that many frames of silence. The response may be earlier in the result by as many frames.
-    What comes before the first frame of the result is not in it, also if
-    :attr:`Measurement.valid` is True.
+    Its frames before the beginning of the result are missing, even if :attr:`Measurement.valid` is
+    True.
 
     Parameters
     ----------

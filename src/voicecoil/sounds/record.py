@@ -260,8 +260,8 @@ class Recording(Unique):
                 first = self.losses[0]
                 trouble = FramesLostError(
                     f"{first.frames} frames were lost at frame {first.position}, which ended the "
-                    'recording (on_loss="stop"); what came before is kept, and wait() again gives '
-                    "it"
+                    'recording (on_loss="stop"); the frames before that are kept, and another '
+                    "wait() returns them"
                 )
             if self._stream.state != "closed":
                 self._stream.close()

@@ -276,7 +276,8 @@ class LeadWorker:
         if not self.code.start(run):
             self._running = False
             raise DriverError(
-                "the system gives no thread; end some of the program's", call="pthread_create"
+                "the system gives no thread; end some of the program's threads",
+                call="pthread_create",
             )
         if not self._waited_for:
             realtimekit.raise_soon(self.code)

@@ -207,8 +207,8 @@ class StreamFacts(Unique):
 
         The next call of `wait`, `stop` or `close` raises it once. If the program does not wait for
         the stream, and neither reads this property nor takes the event within a second, the
-        exception is also reported through ``sys.unraisablehook``. A new start forgets it, and
-        reports it if the program was not told it in any of these ways.
+        exception is also reported through ``sys.unraisablehook``. If `start` is called before that,
+        the exception is reported then. After a new start this property is None.
         """
         connection = self._connection
         if connection is None:

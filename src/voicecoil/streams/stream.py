@@ -291,10 +291,10 @@ class Stream(StreamBase):
         it, or None: after `stop`, `abort`, `close`, `Stop`, an error of the callback or the loss of
         the device. It runs on an ordinary thread that all listeners share, and may use the stream.
     reference : bool
-        Each block has ``block.reference``: what the program's streams, sounds and players gave to
-        the output device for the times of ``block.input``, with the channels of that device, for
-        echo cancellers (docs/voice.md). It is exact if both directions are one device with the rate
-        of the stream. It needs a Python callback that gets arrays.
+        True: ``block.reference`` has the sound that the program's streams, sounds and players gave
+        to the output device for the times of ``block.input``, with the channels of that device, for
+        echo cancellers (docs/recording.md). It is exact if both directions are one device with the
+        rate of the stream. It needs a Python callback that gets arrays.
 
     Raises
     ------

@@ -39,8 +39,8 @@ _NAMES = {selector(text): name for text, name in TRANSPORTS.items()}
 def facts_of(hal: Hal, object_id: int, scopes: dict[str, int]) -> dict[str, Any]:
     """The fields of `Device` that a device may leave open.
 
-    A property that is missing or answers nonsense leaves its field open. It does not hide the
-    device.
+    A property that is missing or has an impossible value leaves its field open. It does not hide
+    the device.
 
     Parameters
     ----------
