@@ -1,9 +1,11 @@
-"""Cancels the program's own voice in what the microphone hears: pip install "voicecoil[aec]".
+"""Removes the program's own voice from the sound of the microphone.
+
+It needs WebRTC's echo canceller: pip install "voicecoil[aec]".
 
     echo_canceller.py           the default microphone and loudspeaker
     echo_canceller.py --cable   a virtual cable with a simulated room, and no hardware
 
-Prints by how many dB the echo is reduced.
+It plays a synthetic voice, and prints by how many dB its echo is reduced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An FM synthesizer that goes on while the program is busy.
+"""Plays an FM synthesizer without gaps while the program is busy.
 
     python examples/fm_busy.py [seconds]
 

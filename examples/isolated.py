@@ -1,7 +1,7 @@
 """Plays a bell that other Python code of the program cannot delay. The bell's callable runs in an
 interpreter with its own GIL.
 
-Meanwhile the main thread runs code that makes other callbacks stutter.
+A bell is heard without gaps, while the main thread runs code that makes other callbacks late.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A metronome whose beats are exact to the frame, however long it runs.
+"""Plays the beats of a metronome, which are exact to the frame however long it runs.
 
 metronome.py [BPM [BEATS]]      default: 120, until Ctrl-C
 """

@@ -1,11 +1,11 @@
-"""A network speaker and a network microphone over TCP, which stay in step although clocks differ.
+"""Sends the sound of a microphone over TCP to a loudspeaker of another process or computer.
 
-    network_audio.py speaker [PORT]              plays what a microphone sends
-    network_audio.py microphone HOST [PORT]      sends what it records
+    network_audio.py speaker [PORT]              waits for a microphone, and plays its sound
+    network_audio.py microphone HOST [PORT]      records, and sends the sound to HOST
 
-The two sound cards have two clocks. So the speaker changes the rate of what it plays, by at most
-0.5 %, until its queue keeps the duration TARGET_S. Without that the queue would be empty, or full,
-after some minutes or hours.
+The two sound cards have two clocks. So the speaker plays up to 0.5 % faster or slower, to keep the
+duration TARGET_S in its queue. Otherwise the queue would be empty, or full, after some minutes or
+hours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Saves what is said from half a second before it becomes loud, until it is quiet again.
+"""Records a spoken sentence, from half a second before it becomes loud until it is quiet again.
 
 pre_roll.py [FILE.wav]      default: utterance.wav
 """

@@ -1,8 +1,8 @@
-"""Reads a file with Apple's ExtAudioFile, and plays a queue: C functions through voicecoil.raw.
+"""Calls C functions of macOS through voicecoil.raw: ExtAudioFile reads a file, AudioQueue plays.
 
     python examples/raw_audio_file.py sound.m4a
 
-AudioQueue is not in the table of voicecoil.raw, so its functions are given their types here.
+voicecoil.raw does not know the types of AudioQueue's functions, so this program declares them.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""Records inputs 3 and 4 of an audio interface into a file, for hours if need be.
+"""Records inputs 3 and 4 of an audio interface into a file, for any time.
 
     python examples/record_inputs.py take.flac [seconds] [device]
 
-Channels are counted from 0 in Python. The file is complete after Ctrl-C, too. Frames that were lost
-are silence in the file, so that everything after them keeps its time.
+In Python, channels are counted from 0. The file is complete after Ctrl-C, too. Lost frames are
+silence in the file, so the frames after them keep their time.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A sampler: one recorded note is played at other pitches, with up to 200 voices at once.
+"""Plays one recorded note at other pitches, with up to 200 voices at once.
 
 sampler.py [SECONDS]      default: 8
 """

@@ -2,8 +2,8 @@
 
     python examples/two_devices.py [input] [output] [seconds]
 
-One callback gets the microphone and makes what is heard, on the clock of the output. The clocks of
-two devices differ by some millionths, so the input is resampled to the clock of the output.
+The voice at the microphone is heard with a tremolo. The clocks of two devices differ by some
+millionths, so the stream resamples the input to the clock of the output.
 """
 
 import sys

@@ -3,8 +3,8 @@
     python examples/voice_agent.py
 
 The "model" holds the GIL for 100 ms at a time and makes a tone for each word, in chunks of
-irregular length. The agent is interrupted after two seconds; Ctrl-C ends it before. If the device
-is unplugged, the speech goes on when it is back, or on the default device.
+irregular length. The agent is interrupted after two seconds, and Ctrl-C ends it before that. If
+the device is unplugged, the speech continues when it is back, or on the default device.
 """
 
 import asyncio

@@ -107,9 +107,9 @@ Quiet = Annotated[
 ]
 DeviceName = Annotated[
     str | None,
-    Parameter(metavar="NAME", help="Name, part of a name, or uid; else the system's default."),
+    Parameter(metavar="NAME", help="Name, part of a name, or uid. Without it: the default device."),
 ]
-DeviceRate = Annotated[float | None, Parameter(metavar="HZ", help="Else the device's own.")]
+DeviceRate = Annotated[float | None, Parameter(metavar="HZ", help="Without it: the device's rate.")]
 DriverName = Annotated[
     str | None,
     Parameter(metavar="NAME", help=f"Audio system: {', '.join(offered_driver_names())}."),

@@ -14,7 +14,7 @@ from voicecoil.errors import ArgumentError
 
 __all__ = ["CHANNELS_HELP", "Channels", "channels_option", "check_listed"]
 
-CHANNELS_HELP = "How many; or which of the device's, from 1: 3,4 (a single one: 3,)."
+CHANNELS_HELP = "A number of channels, or a list from 1: 3,4 (a single one: 3,)."
 
 
 def _convert(kind: type, tokens: Sequence[cyclopts.Token]) -> int | list[int]:

@@ -52,10 +52,11 @@ def doctor(
     driver: DriverName = None,
     tests: Annotated[
         str | None,
-        Parameter(metavar="LIST", help=f"{', '.join(TESTS)}, or none; else all but disconnect."),
+        Parameter(metavar="LIST", help=f"{', '.join(TESTS)}, none; default: all but disconnect."),
     ] = None,
     seconds: Annotated[
-        float | None, Parameter(metavar="SECONDS", help="Of each test: 2; of a recording: 10.")
+        float | None,
+        Parameter(metavar="SECONDS", help="Of each test: 2; of a recording: 10."),
     ] = None,
     keep: Annotated[
         Path | None, Parameter(metavar="FILE", help="Write the last glitch to this WAV file.")

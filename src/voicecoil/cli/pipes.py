@@ -31,9 +31,7 @@ MakeSink = Callable[[float, int, int | None], Sink]
 
 Raw = Annotated[
     bool,
-    Parameter(
-        negative="", show_default=False, help="With '-': samples without a header, else WAV."
-    ),
+    Parameter(negative="", show_default=False, help="With '-': samples without a header, not WAV."),
 ]
 RawRate = Annotated[float | None, Parameter(metavar="HZ", help="With --raw: rate of the samples.")]
 Dtype = Annotated[

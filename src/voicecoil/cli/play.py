@@ -65,8 +65,8 @@ def play(
     device: DeviceName = None,
     driver: DriverName = None,
     gain_db: Annotated[float, Parameter(metavar="DB", help="0 leaves the sound as it is.")] = 0.0,
-    channels: Annotated[Channels, Parameter(help=f"{CHANNELS_HELP} Else two.")] = None,
-    loops: Annotated[Whole, Parameter(metavar="N", help="How often; 0: until Ctrl-C.")] = 1,
+    channels: Annotated[Channels, Parameter(help=f"{CHANNELS_HELP} Without it: two.")] = None,
+    loops: Annotated[Whole, Parameter(metavar="N", help="Number of times. 0: until Ctrl-C.")] = 1,
     heard: Annotated[
         Path | None,
         Parameter(metavar="FILE", help="Write what a virtual device heard to this float WAV."),

@@ -73,14 +73,14 @@ def record(
     ],
     /,
     *,
-    duration: Annotated[float | None, Duration, Parameter(help="Else until Ctrl-C.")] = None,
+    duration: Annotated[float | None, Duration, Parameter(help="Without it: until Ctrl-C.")] = None,
     device: DeviceName = None,
     driver: DriverName = None,
     samplerate: Annotated[
         float | None,
-        Parameter(name=["--samplerate", "--rate"], metavar="HZ", help="Else the device's own."),
+        Parameter(name=["--samplerate", "--rate"], metavar="HZ", help="Default: the device's."),
     ] = None,
-    channels: Annotated[Channels, Parameter(help=f"{CHANNELS_HELP} Else all.")] = None,
+    channels: Annotated[Channels, Parameter(help=f"{CHANNELS_HELP} Without it: all.")] = None,
     subtype: Annotated[
         str | None, Parameter(metavar="NAME", help="The file's sample format, such as PCM_24.")
     ] = None,
@@ -89,10 +89,10 @@ def record(
         Parameter(negative="", show_default=False, help="Replace a file that is there."),
     ] = False,
     on_loss: Annotated[
-        OnLoss, Parameter(help="What becomes of lost frames: silence, a cut, or the end.")
+        OnLoss, Parameter(help="Lost frames become silence, are cut, or end the recording.")
     ] = "silence",
     buffer: Annotated[
-        float, Parameter(metavar="SECONDS", help="How long the disk may take.")
+        float, Parameter(metavar="SECONDS", help="Longest time for which the disk may stall.")
     ] = 30.0,
     raw: Raw = False,
     dtype: Dtype = None,

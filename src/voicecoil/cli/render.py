@@ -47,12 +47,12 @@ def render(
     file: Annotated[Path, Parameter(help="WAV (32-bit float), AIFF, FLAC, OGG, MP3 or CAF.")],
     /,
     *,
-    duration: Annotated[float, Duration, Parameter(help="How long.")] = 5.0,
-    samplerate: Annotated[float, Parameter(metavar="HZ", help="Of the file.")] = 48_000.0,
+    duration: Annotated[float, Duration, Parameter(help="Length of the file.")] = 5.0,
+    samplerate: Annotated[float, Parameter(metavar="HZ", help="The file's rate.")] = 48_000.0,
     channels: Annotated[
         Channels, Parameter(help="Of the file. A list, from 1: 3,4 leaves the others silent.")
     ] = 2,
-    blocksize: Annotated[Whole, Parameter(metavar="FRAMES", help="Per call.")] = 512,
+    blocksize: Annotated[Whole, Parameter(metavar="FRAMES", help="Frames per call.")] = 512,
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:

@@ -46,8 +46,8 @@ def run(
     on_device_lost: Annotated[
         Lost | None,
         Parameter(
-            help="What its streams do when their device is removed; else as the environment "
-            f"variable {LOST_VARIABLE}, or stop."
+            help="The action of its streams when their device is removed. Without it: that of the "
+            f"environment variable {LOST_VARIABLE}, or stop."
         ),
     ] = None,
     driver: DriverName = None,

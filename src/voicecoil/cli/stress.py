@@ -57,16 +57,17 @@ def stress(
     homes: Annotated[
         str | None,
         Parameter(
-            metavar="LIST", help="native, isolated, low, safe, and seconds such as 0.2; else all."
+            metavar="LIST",
+            help="native, isolated, low, safe, and seconds such as 0.2. Without it: all.",
         ),
     ] = None,
     loads: Annotated[
-        str | None, Parameter(metavar="LIST", help=f"{', '.join(WORDS)}; else all.")
+        str | None, Parameter(metavar="LIST", help=f"{', '.join(WORDS)}. Without it: all.")
     ] = None,
     seconds: Annotated[
-        float, Parameter(metavar="SECONDS", help="For each home under each load.")
+        float, Parameter(metavar="SECONDS", help="Duration for each home and load.")
     ] = 2.0,
-    frames: Annotated[int, Parameter(metavar="FRAMES", help="Of a block.")] = 256,
+    frames: Annotated[int, Parameter(metavar="FRAMES", help="Frames of a block.")] = 256,
     samplerate: DeviceRate = None,
     device: DeviceName = None,
     driver: DriverName = None,

@@ -68,7 +68,7 @@ def tone(
     frequency: Annotated[float, Parameter(metavar="HZ", help="The pitch.")] = 440.0,
     /,
     *,
-    duration: Annotated[float, Duration, Parameter(help="How long.")] = 2.0,
+    duration: Annotated[float, Duration, Parameter(help="Length of the tone.")] = 2.0,
     level_db: Annotated[
         float, Parameter(metavar="DB", help="Peak; 0 is full scale.", allow_leading_hyphen=True)
     ] = -12.0,
