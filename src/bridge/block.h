@@ -37,7 +37,7 @@ typedef struct vc_py_block {
     PyObject *time;
     PyObject *parameters; /* vc_py_values or None */
     PyObject *results;
-    PyObject *reference; /* what was played, as an array, or None; see streams/block_reference.py */
+    PyObject *reference; /* an array of the played sound, or None: streams/block_reference.py */
     /* In free-threaded builds: tuples whose item `n` is the view of `n` frames. `input` and
      * `output` are then borrowed from them. Otherwise NULL. See bridge.c. */
     PyObject *inputs;
@@ -177,7 +177,7 @@ size_t vc_view_begin(vc_view *view, const vc_audio *audio, uint32_t frames, bool
  * view shows to the block's output. The thread must be attached. */
 void vc_view_end(const vc_view *view, const vc_audio *audio, uint32_t frames);
 /* Makes the view show `object`, which is another view of the same memory and of the same type.
- * Nothing is allocated. Returns -1 without an exception if somebody has changed its shape. */
+ * Nothing is allocated. Returns -1 without an exception if its shape was changed. */
 int vc_view_exchange(vc_view *view, PyObject *object);
 /* Whether anything except the block has a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);

@@ -184,7 +184,7 @@ static bool knows_destination(const void *argument) {
     return atomic_load(&clip->destination.number) == atomic_load(&clip->asked_jump);
 }
 
-/* Waits until `ready` if the device's clock is not real. Returns whether it is. */
+/* Waits until `ready` is true if the device's clock is not real. Returns its last value. */
 static bool wait_until(const vc_clip *clip, bool (*ready)(const void *clip)) VC_REALTIME {
     bool arrived = false;
     VC_UNPROVEN /* the call waits, but only if the device's clock is not real */

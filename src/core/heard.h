@@ -32,8 +32,9 @@ typedef struct vc_heard {
  * is later. If both are as near as `tolerance` to the last line, they belong to that line. [IO] */
 void vc_heard_note(vc_heard *heard, int64_t at, double position, int64_t until, double end,
                    double tolerance) VC_REALTIME;
-/* Forgets all lines, as after a jump. A reader that finds the same even `changes` before and after
- * it reads has seen all or nothing of what is stored between the two calls. [IO] */
+/* Forgets all lines, as after a jump. All changes between the two calls are one change for readers:
+ * a reader that finds the same even `changes` before and after it reads has seen all of them or
+ * none. [IO] */
 void vc_heard_begin_clear(vc_heard *heard) VC_REALTIME;
 void vc_heard_end_clear(vc_heard *heard) VC_REALTIME;
 /* The position that is heard at the time `at`, at most `mixed`, the newest position; `otherwise` if

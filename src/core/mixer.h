@@ -33,7 +33,7 @@ vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channe
 /* Makes a clip that plays a ring, which another thread fills. While the ring is empty, the mixer
  * plays silence and counts the frames of this silence. [control] */
 vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain);
-/* Waits until `ready(argument)`, for a limited time. Returns whether it is. */
+/* Waits until `ready(argument)` is true, for a limited time. Returns its last value. */
 typedef bool (*vc_wait_fn)(bool (*ready)(const void *argument), const void *argument);
 /* Makes the IO thread wait for the frames of a ring instead of playing silence, for devices whose
  * clock is not real. It waits for the first frames and for those at the destination of a jump, and
@@ -48,7 +48,7 @@ void vc_clip_prefill(vc_clip *clip, uint32_t frames);
 void vc_clip_ramp(vc_clip *clip, uint32_t frames);
 
 typedef struct vc_clip_options {
-    vc_when when; /* `at` is meant so; with VC_WHEN_NEXT it has no meaning */
+    vc_when when; /* the kind of time in `at`; VC_WHEN_NEXT ignores `at` */
     int64_t at;
     bool skips_late; /* the clip is not played if it is late by VC_SKIPPED_NS or more */
     /* The frames of the memory from `loop_begin` to `loop_end` (exclusive) are played `loops` times

@@ -40,13 +40,13 @@ static inline void vc_pause_obey(vc_pause *pause, bool silent) VC_REALTIME {
     }
 }
 
-/* Whether everything is faded out, so that nothing goes on. [IO] */
+/* Whether the fade-out is complete, so that all sounds stand still. [IO] */
 static inline bool vc_pause_is_held(const vc_pause *pause) VC_REALTIME {
     return pause->fade.target == 0.0 && pause->fade.left == 0;
 }
 
-/* Counts the next part of a block. A fade-out that would end in it ends with it, so that no part
- * has to be split: effects can treat a part of a few frames badly. [IO] */
+/* Counts the next part of a block. A fade-out that would end inside the part ends at its end. So no
+ * part is split, because some effects cannot treat a part of a few frames. [IO] */
 static inline void vc_pause_begin_part(vc_pause *pause, uint32_t frames) VC_REALTIME {
     if (vc_pause_is_held(pause)) {
         pause->held += frames;

@@ -41,7 +41,7 @@ vc_ring *vc_player_ring(vc_player *player);
  * vc_player_clears returned when the writer began it. If there was a clear since then, all frames
  * that are committed before the next call are discarded. [control] */
 void vc_player_begin(vc_player *player, uint32_t clears);
-/* No more frames are expected, because the writer gives up. [control] */
+/* Says that the writer will write no more frames, because it has failed. [control] */
 void vc_player_expect_nothing(vc_player *player);
 /* Says that the utterance that began after `clears` clears ends at a position, and no more frames
  * are expected. The position may be that of frames that are not committed yet. Returns false if too
@@ -75,7 +75,7 @@ void vc_player_prebuffer(vc_player *player, uint32_t frames) VC_REALTIME;
 
 /* ---- what was heard ------------------------------------------------------------------------- */
 
-/* What has left the connector at a host time. */
+/* The positions and frames that have left the connector at a host time. */
 typedef struct vc_player_heard {
     uint64_t passed; /* all frames before this position were heard or cleared */
     uint64_t frames; /* frames that were heard */

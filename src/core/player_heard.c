@@ -73,8 +73,8 @@ static int64_t time_of(const vc_player *player, uint64_t position) {
     return run->begin_ns + llrint((double)into * player->ns_per_frame);
 }
 
-/* Answers a message if its position was reached and there is room for the result. Returns whether
- * it is answered. */
+/* Answers a message if its position was reached and there is room for the result. Returns false if
+ * it was not answered. */
 static bool answer(vc_player *player, const vc_message *message) {
     bool is_mark = message->kind != VC_MESSAGE_END;
     if ((int32_t)(message->clears - player->cleared) < 0) {

@@ -42,8 +42,8 @@ typedef struct vc_playrec_loss {
     uint32_t reserved;
 } vc_playrec_loss;
 
-/* Takes the oldest loss. Returns false if there is none. If the queue was full, losses are missing
- * in it, but they are counted below. [control] */
+/* Takes the oldest loss. Returns false if there is none. Losses for which the queue had
+ * no room are not returned, but they are counted below. [control] */
 bool vc_playrec_take_loss(vc_playrec *playrec, vc_playrec_loss *loss);
 
 typedef struct vc_playrec_state {

@@ -1,4 +1,4 @@
-/* What is heard of a voice: the IO thread notes where it plays, and other threads ask. */
+/* The frame of a voice that is heard. The IO thread notes its positions, and other threads read. */
 #include "smaller.h"
 #include "voice.h"
 

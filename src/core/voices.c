@@ -360,8 +360,8 @@ static void obey_gain(vc_group *group, bool silent) {
     }
 }
 
-/* Begins the ramps and fades of the newest requests. In a pause of everything they end at once:
- * nobody hears them, and after the pause they would be heard. */
+/* Begins the ramps and fades of the newest requests. During a pause of the mixer they end at once.
+ * Otherwise they would be heard after the pause. */
 static void obey_groups(vc_voices *voices) {
     vc_group *all = &voices->group[0];
     bool silent = vc_pause_is_held(&all->pause);

@@ -59,8 +59,8 @@ void vc_voice_pause(vc_voice *voice, bool pause, uint32_t fade_frames) VC_REALTI
 void vc_voice_seek(vc_voice *voice, uint64_t frame) VC_REALTIME;
 
 #define VC_NOT_STARTED INT64_MIN
-/* What other threads know of a voice. The fields may be of different blocks, but all fields below
- * `state` are valid as soon as the state says so. */
+/* The facts about a voice that other threads can read. The fields may be of different blocks, but
+ * all fields below `state` are valid as soon as the state says so. */
 typedef struct vc_voice_facts {
     uint64_t position; /* the next frame of the clip that is mixed */
     vc_voice_state state;

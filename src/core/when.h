@@ -14,7 +14,7 @@ typedef enum vc_when {
  * clock, or passes between a call of the program and the next block. */
 enum { VC_SKIPPED_NS = 1000000 };
 
-/* A sound that is later is said to be this late, because an int64_t holds no more. */
+/* The largest reported delay. A larger number of ns does not fit into an int64_t. */
 #define VC_LATEST_NS 9e18
 
 #endif
