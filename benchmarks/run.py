@@ -2,7 +2,8 @@
 
     python benchmarks/run.py [--quick] [--output FILE]
 
-``--quick`` runs every measurement for a moment, to check that it runs.
+``--quick`` runs every measurement for a moment, to check that it runs. Measurements with other
+programs or under other conditions are in STUDIES.md, which this program does not write.
 """
 
 from __future__ import annotations
