@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -45,6 +46,15 @@ class Rig(Protocol):
 
     def unplug(self) -> None:
         """Removes the device."""
+
+
+def marked_for_each_python(shapes: Iterable[str], each_python: Collection[str]) -> list[object]:
+    """Returns the parameters of a `rig` fixture. The shapes in `each_python` have the mark
+    `interpreter`. The other ones are tested only on the oldest Python.
+    """
+    assert set(each_python) <= set(shapes)
+    mark = pytest.mark.interpreter
+    return [pytest.param(s, marks=mark) if s in each_python else s for s in shapes]
 
 
 class CodedOutput:

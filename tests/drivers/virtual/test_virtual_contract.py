@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import voicecoil as vc
-from driver_contract import DriverContract, TimedOutput
+from driver_contract import DriverContract, TimedOutput, marked_for_each_python
 from failure_contract import FailureContract, RemovableContract
 from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -66,7 +66,11 @@ class VirtualRig:
         self.virtual.replug(away_s=0.01)
 
 
-@pytest.fixture(params=SHAPES)
+# The memory layouts and latencies differ only for the C code.
+EACH_PYTHON = ("interleaved", "varying")
+
+
+@pytest.fixture(params=marked_for_each_python(SHAPES, EACH_PYTHON))
 def rig(request: pytest.FixtureRequest) -> VirtualRig:
     return VirtualRig(SHAPES[request.param])
 
@@ -75,6 +79,7 @@ class TestVirtualDriver(DriverContract, FailureContract, RemovableContract):
     pass
 
 
+@pytest.mark.interpreter
 @pytest.mark.parametrize("clock", ["real", "free"])
 def test_sample_time_goes_on_by_host_time_on_clocks_that_run(clock: str) -> None:
     virtual = VirtualDevice("Running", clock=clock, frames=64)
