@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,7 @@ class Step:
         self.lane = lane
         self.result = "passed"  # or "failed", or "not run" if a part could not run
         self.seconds = 0.0
+        self.failed: list[list[str]] = []  # commands
 
     def run(self) -> None:
         began = time.monotonic()
@@ -96,17 +98,18 @@ class Step:
                     output.write(heading.encode())
                     output.flush()
                 done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output)
-                self._count(done.returncode)
+                self._count(command, done.returncode)
             if output is not None:
                 output.seek(0)
                 show(output.read().decode("utf-8", "replace"))
         self.seconds = time.monotonic() - began
 
-    def _count(self, code: int) -> None:
+    def _count(self, command: list[str], code: int) -> None:
         if code == not_run.EXIT_CODE and self.result == "passed":
             self.result = "not run"
         elif code not in (*self.passing, not_run.EXIT_CODE):
             self.result = "failed"
+            self.failed.append(command)
 
 
 _showing = threading.Lock()
@@ -277,6 +280,8 @@ def summary(run: list[Step]) -> int:
     shown = {"passed": "passed ", "failed": "FAILED ", "not run": "NOT RUN"}
     for step in run:
         print(f"{shown[step.result]}  {step.name}  ({step.seconds:.0f} s)")
+        for command in step.failed:
+            print(f"         to repeat: {shlex.join(command)}")
     count = Counter(step.result for step in run)
     print(f"{count['passed']} passed, {count['failed']} failed, {count['not run']} not run")
     if count["not run"] and not_run.in_ci():

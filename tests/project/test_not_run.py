@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,20 @@ def test_a_step_that_cannot_run_is_counted_as_not_run_and_fails_in_ci(
     assert capsys.readouterr().out.splitlines()[-1] == said
     monkeypatch.setenv("CI", "true")
     assert runner.summary([made]) == exit_code_in_ci
+
+
+def test_the_summary_ends_with_the_commands_that_failed(
+    runner: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before, a reader had to search thousands of lines for the command to repeat."""
+    good, bad = "raise SystemExit(0)", """raise SystemExit("it's wrong")"""
+    made = runner.Step("two commands", [sys.executable, "-c", good], [sys.executable, "-c", bad])
+    made.run()
+    runner.summary([made])
+    said = capsys.readouterr().out
+    assert said.count("to repeat: ") == 1
+    command = said.partition("to repeat: ")[2].splitlines()[0]
+    assert shlex.split(command) == [sys.executable, "-c", bad]
 
 
 def test_newer_pythons_without_debootstrap_are_not_run(tmp_path: Path) -> None:
