@@ -363,11 +363,15 @@ def test_sounds_added_by_many_threads_are_all_heard(rig: Rig) -> None:
     keep = rig.play(np.zeros((1, 2), np.float32), RATE, loops=0)
     errors: list[BaseException] = []
     playbacks: list[vc.Playback] = []
+    # One cycle for each sound: a simulated device captures at most 8 Mi frames, and without a GIL
+    # the clock can run that far before all sounds are added.
+    added = threading.Semaphore(0)
 
     def add() -> None:
         try:
             for _ in range(20):
                 playbacks.append(rig.play(np.full((70, 2), 2.0**-8, np.float32), RATE))
+                added.release()
         except BaseException as error:
             errors.append(error)
 
@@ -375,7 +379,8 @@ def test_sounds_added_by_many_threads_are_all_heard(rig: Rig) -> None:
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        rig.step(1)
+        if added.acquire(timeout=0.1):
+            rig.step(1)
     rig.step(4)
     keep.stop(0)
     assert not errors
