@@ -83,7 +83,7 @@ def _declared_address(function: Any) -> int | None:
 def _checked(address: int, function: Any) -> int:
     if address and not _FIRST_ADDRESS <= address < 1 << 8 * ctypes.sizeof(ctypes.c_void_p):
         raise ArgumentTypeError(
-            f"{shown(function)} is not a native function: no code can be at the address {address}"
+            f"{shown(function)} is not a native function: nothing can be at the address {address}"
         )
     return address
 
