@@ -324,8 +324,7 @@ class Mixer(OutputLife, MixerFacts):
             return 0
         if not isinstance(group, MixerGroup):
             raise ArgumentTypeError(
-                f"group is {with_article(type(group).__name__)}; give a group that group() has "
-                "returned"
+                f"group is {with_article(type(group).__name__)}; give one that group() has returned"
             )
         if group._home is not self._home:
             raise ArgumentError("the group belongs to another mixer; make one with group()")
