@@ -200,7 +200,7 @@ class _End:
 
 
 def _switch_off(device: Device, key: tuple[int, str]) -> None:
-    """Counts one user less. The last user restores the state before the first one."""
+    """Removes one user. The last one restores the state that was found by the first one."""
     with _lock:
         use = _uses.get(key)
         if use is None:
