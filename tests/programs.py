@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +27,9 @@ STARTING_UP = 2 * CPUS  # number of simultaneous programs if these compute
 WAITING = 20  # number of simultaneous programs if these mostly wait
 FRESH = 2  # number of runs in a new interpreter
 HUNG = 999
+# Ends a program that hangs. With faulthandler, the program first prints the stacks of its threads.
+SHOW_STACKS = signal.SIGABRT if sys.platform != "win32" else signal.SIGTERM
+STACKS_S = 10.0
 
 NOTHING = r""
 
@@ -47,19 +51,25 @@ def environment() -> dict[str, str]:
 
 # Without `site`, an interpreter starts in half the time. The warning that is ignored is that of
 # Python 3.12 about forks of a process with threads.
-PYTHON = [sys.executable, "-S", "-W", "ignore::DeprecationWarning:__main__"]
+PYTHON = [sys.executable, "-S", "-X", "faulthandler", "-W", "ignore::DeprecationWarning:__main__"]
 
 
 def run_fresh(life: str, *arguments: str, deadline_s: float = DEADLINE_S) -> Ended:
     """Runs the program once, in an interpreter of its own."""
     command = [*PYTHON, str(LIVES / f"{life}.py"), *arguments]
-    try:
-        done = subprocess.run(
-            command, env=environment(), capture_output=True, text=True, timeout=deadline_s
-        )
-    except subprocess.TimeoutExpired as error:
-        return Ended(HUNG, f"HANGS; it said: {error.stderr!r}")
-    return Ended(done.returncode, done.stderr)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe, text=True) as child:
+        try:
+            _, stderr = child.communicate(timeout=deadline_s)
+        except subprocess.TimeoutExpired:
+            child.send_signal(SHOW_STACKS)
+            try:
+                _, stderr = child.communicate(timeout=STACKS_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                _, stderr = child.communicate()
+            return Ended(HUNG, f"HANGS; it said:\n{stderr}")
+    return Ended(child.returncode, stderr)
 
 
 def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
@@ -75,7 +85,7 @@ def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ende
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=DEADLINE_S * max(1, count),
+            timeout=(DEADLINE_S + 2 * STACKS_S) * count,
         )
         assert done.returncode == 0, done.stderr
         codes = {int(line.split()[0]): int(line.split()[1]) for line in done.stdout.splitlines()}

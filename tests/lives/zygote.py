@@ -10,6 +10,7 @@ seconds.
 """
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,17 @@ if "vc.record" in source or "vc.play" in source:
     import voicecoil.files
     import voicecoil.sounds.play
     import voicecoil.sounds.record  # noqa: F401
+
+
+def end_with_stacks(child: int) -> None:
+    """Ends a child that hangs. With faulthandler, it first prints the stacks of its threads."""
+    os.kill(child, signal.SIGABRT)
+    for _ in range(1000):
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 
 
 def fork_all(runs: int, at_once: int, deadline_s: float, folder: Path) -> int | None:
@@ -48,8 +60,7 @@ def fork_all(runs: int, at_once: int, deadline_s: float, folder: Path) -> int | 
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended or seconds > deadline_s:
                 if not ended:
-                    os.kill(child, 9)
-                    os.waitpid(child, 0)
+                    end_with_stacks(child)
                 code = os.waitstatus_to_exitcode(status) if ended else 999
                 print(number, code, f"{seconds:.3f}", flush=True)
                 del began[child]
