@@ -348,6 +348,44 @@ def test_the_first_sound_starts_the_device(rig: Rig) -> None:
     assert not unused.usable
 
 
+def test_a_sound_is_read_while_its_device_is_started(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sound was silent from the frame on that would have been read during the start."""
+    starts, reads_on = threading.Event(), threading.Event()
+
+    class Source:
+        samplerate, channels, frames, given = RATE, 2, 3 * 4096, 0
+
+        def read(self, frames: int) -> NDArray[np.float32]:
+            if self.given == 0:
+                assert starts.wait(20)
+            else:
+                reads_on.set()
+            block = coded(self.given, min(4096, self.frames - self.given), 2)
+            self.given += len(block)
+            return block
+
+        def seek(self, frame: int) -> None:
+            """Does nothing, because the sound is read once."""
+
+        def close(self) -> None:
+            """Does nothing."""
+
+    start = vc.OutputStream.start
+
+    def slow(stream: vc.OutputStream) -> None:
+        starts.set()
+        assert reads_on.wait(20)
+        start(stream)
+
+    monkeypatch.setattr(vc.OutputStream, "start", slow)
+    playback = rig.play(Source())
+    rig.play_out(playback)
+    assert len(rig.heard) == Source.frames
+    assert_coded(rig.heard)
+
+
 def test_the_end_of_an_old_output_leaves_the_new_one(rig: Rig) -> None:
     first = rig.play(coded(0, 10_000, 2), RATE)
     first._output.stream.close()

@@ -77,9 +77,10 @@ class Output:
 
     @property
     def usable(self) -> bool:
-        """True if sounds can still be added."""
-        waits_for_first = not self._begun and self.stream.state == "idle"
-        return waits_for_first or self.monitor.goes_on
+        """True if sounds can still be added. A sound is read ahead only while this is True."""
+        if not self._begun:  # the first sound may be starting the device now
+            return not self.monitor.closed
+        return self.monitor.goes_on
 
     @property
     def may_wait(self) -> bool:
@@ -163,12 +164,12 @@ class Output:
                 self._begin()
 
     def _begin(self) -> None:
-        self._begun = True
         try:
             self.stream.start()
         except BaseException:
             self._shut()
             raise
+        self._begun = True
 
     def fade_frames(self, fade_s: float) -> int:
         """Return the duration of a fade in frames of the device."""
