@@ -199,21 +199,154 @@ def test_ctrl_c_at_each_line_of_the_end_of_an_inner_block() -> None:
     assert done.stderr == ""
 
 
-def test_overlapping_blocks_restore_the_value_before_both() -> None:
+# Two blocks of one setting: the earlier one, the later one, and what the setting is meanwhile.
+PAIRS = {
+    "buffer": ("device.buffer_frames_set(256)", "device.buffer_frames_set(128)"),
+    "rate": ("device.samplerate_set(44_100)", "device.samplerate_set(96_000)"),
+    "hog": ("device.hogged()", "device.hogged()"),
+    "mute": ("device.muted()", "device.muted()"),
+    "mute, and the property": ("device.temporarily('mute', True)", "device.muted()"),
+    "default": ("system.default_output_set(other)", "system.default_output_set(device)"),
+    "format": ("stream.exclusive(wanted)", "stream.exclusive(wanted)"),
+    "format after hog": ("device.hogged()", "stream.exclusive(wanted)"),
+    "a part": (
+        "device.temporarily('volume_scalar', 0.5)",
+        "device.output.temporarily('volume_scalar', 0.25)",
+    ),
+    "a scope": (
+        "device.temporarily('volume_scalar', 0.5)",
+        "device.temporarily('volume_scalar', 0.25, 'output', 0)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_overlapping_blocks_restore_the_value_before_both(name: str) -> None:
+    """The setting is that of the later block until this block ends, too."""
+    first, second = PAIRS[name]
+    done = run(
+        SETUP
+        + textwrap.dedent(f"""
+            other = next(one for one in system.devices if one != device and one.output_channels)
+            first, second = {first}, {second}
+            first.__enter__()
+            second.__enter__()
+            both = settings()
+            first.__exit__(None, None, None)
+            print("kept", settings() == both != before)
+            second.__exit__(None, None, None)
+            print("restored", settings() == before)
+        """)
+    )
+    assert done.stdout.split() == ["kept", "True", "restored", "True"], done.stderr
+
+
+MEETING = textwrap.dedent("""
+    first, second = device.buffer_frames_set(256), device.buffer_frames_set(128)
+    first.__enter__()
+    other = threading.Thread(target={other})
+
+    def meet(frame, event, arg):
+        if frame.f_code.co_name == {at!r} and not other.ident:
+            sys.settrace(None)
+            other.start()
+            # If the other thread waits for this one, it cannot end before this one goes on.
+            other.join(0.5)
+
+    sys.settrace(meet)
+    {main}
+    sys.settrace(None)
+    other.join()
+    print(device.buffer_frames)
+    second.__exit__(None, None, None)
+    print(settings() == before)
+""")
+
+
+@pytest.mark.parametrize("at", ["_changing", "set"])
+def test_a_block_that_ends_while_another_thread_begins_one(at: str) -> None:
+    """The later block restores the value from before the earlier one."""
+    ending = "first.__exit__, args=(None, None, None)"
+    done = run(SETUP + MEETING.format(other=ending, at=at, main="second.__enter__()"))
+    assert done.stdout.split() == ["128", "True"], done.stderr
+
+
+def test_a_block_that_begins_while_another_thread_restores_the_value() -> None:
+    """The later block does not take the value of the ending one for the original value."""
+    ending = "first.__exit__(None, None, None)"
+    done = run(SETUP + MEETING.format(other="second.__enter__", at="set", main=ending))
+    assert done.stdout.split() == ["128", "True"], done.stderr
+
+
+def test_a_block_is_not_begun_twice() -> None:
     done = run(
         SETUP
         + textwrap.dedent("""
-            first = device.buffer_frames_set(256)
-            second = device.buffer_frames_set(128)
-            first.__enter__()
-            second.__enter__()
-            first.__exit__(None, None, None)
-            print(device.buffer_frames)
-            second.__exit__(None, None, None)
+            block = device.buffer_frames_set(256)
+            with block:
+                try:
+                    with block:
+                        pass
+                except vc.StreamStateError as error:
+                    print("make another one" in str(error))
             print(settings() == before)
         """)
     )
-    assert done.stdout.split() == ["128", "True"], done.stderr
+    assert done.stdout.split() == ["True", "True"], done.stderr
+
+
+@pytest.mark.parametrize("what", ["device.hogged()", "device.muted()"])
+def test_one_context_manager_can_be_used_in_a_block_of_itself(what: str) -> None:
+    done = run(
+        SETUP
+        + textwrap.dedent(f"""
+            block = {what}
+            with block:
+                with block:
+                    inner = settings()
+                print("kept", settings() == inner != before)
+            print("restored", settings() == before)
+        """)
+    )
+    assert done.stdout.split() == ["kept", "True", "restored", "True"], done.stderr
+
+
+@pytest.mark.parametrize("what", ["device.hogged()", "device.muted()"])
+def test_a_failed_restore_is_an_error(what: str) -> None:
+    done = run(
+        SETUP
+        + textwrap.dedent(f"""
+            try:
+                with {what}:
+                    world.fail_call("AudioObjectSetPropertyData", 1852797029)  # 'nope'
+            except vc.DriverError as error:
+                print("nope" in str(error))
+            world.fail_call("AudioObjectSetPropertyData", 0, times=0)
+        """)
+    )
+    assert done.stdout.split() == ["True"], done.stderr
+
+
+def test_a_lock_that_ctrl_c_has_left_locked_holds_up_no_block_for_ever() -> None:
+    done = run(
+        SETUP
+        + textwrap.dedent("""
+            from voicecoil.hal import restored
+
+            restored.ALONE_S = 0.0
+            restored._lock.acquire()  # this thread never releases it
+
+            def change() -> None:
+                with device.buffer_frames_set(256):
+                    print(device.buffer_frames)
+
+            other = threading.Thread(target=change)
+            other.start()
+            other.join()
+            print(settings() == before)
+        """)
+    )
+    assert done.stdout.split() == ["256", "True"], done.stderr
 
 
 @pytest.mark.parametrize("name", ["hog", "format", "mute", "nested"])

@@ -14,10 +14,8 @@ from voicecoil.errors import (
     ArgumentTypeError,
     DeviceLostError,
     DriverError,
-    PropertyMissingError,
 )
 from voicecoil.hal import levels
-from voicecoil.hal.restored import Restored
 from voicecoil.hal.setting import Temporarily
 from voicecoil.hal.values import StreamFormat
 
@@ -33,38 +31,61 @@ def _is_offered(wanted: StreamFormat, by: RangedFormat) -> bool:
     return same and wanted.samplerate in by.rates
 
 
-class Hogged(Restored):
+class _Together:
+    """A context manager of settings that are restored together, the last one first."""
+
+    def __init__(self) -> None:
+        self._open: list[contextlib.ExitStack] = []  # one for each block of this object
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.pop().close()
+
+
+class _HogMode(Temporarily):
+    """The hog mode of this process. The hog mode of another process is left as it is."""
+
+    def _restore(self) -> None:
+        with contextlib.suppress(DeviceLostError):
+            if self._thing.get("oink") == os.getpid():
+                super()._restore()
+
+
+class Hogged(_Together):
     """A context manager of hog mode, returned by :func:`Device.hogged`."""
 
     def __init__(self, device: Device) -> None:
+        super().__init__()
         self._device = device
 
     def __enter__(self) -> Device:
-        owner = self._device.hog_mode
-        if owner == os.getpid():
-            return self._device  # an outer block has it, and releases it
-        with self._changing():
-            if owner != -1 or (owner := self._device.set("oink", True)) != os.getpid():
+        device = self._device
+        with contextlib.ExitStack() as undo:
+            owner = device.hog_mode
+            if owner in (-1, os.getpid()):
+                owner = undo.enter_context(_HogMode(device, device._row("oink"), True, raises=True))
+            if owner != os.getpid():
                 raise DriverError(
-                    f"the process {owner} uses {self._device!r} exclusively; end that program, or "
+                    f"the process {owner} uses {device!r} exclusively; end that program, or "
                     "turn its exclusive mode off",
                     call="AudioObjectSetPropertyData",
                 )
-        return self._device
-
-    def _restore(self) -> None:
-        with contextlib.suppress(DeviceLostError):  # its hog mode has gone with the device
-            if self._device.hog_mode == os.getpid():
-                self._device.set("oink", False)
+            self._open.append(undo.pop_all())
+        return device
 
     def __repr__(self) -> str:
         return f"<hog mode of {self._device!r} inside of a with block>"
 
 
-class ExclusiveFormat:
+class ExclusiveFormat(_Together):
     """A context manager of a physical format in hog mode, returned by :func:`Stream.exclusive`."""
 
     def __init__(self, stream: Stream, wanted: StreamFormat) -> None:
+        super().__init__()
         if not isinstance(wanted, StreamFormat):
             raise ArgumentTypeError(
                 f"exclusive({shown(wanted)}): give a StreamFormat, such as the `format` of one of "
@@ -72,7 +93,6 @@ class ExclusiveFormat:
             )
         self._stream = stream
         self._wanted = wanted
-        self._undo = contextlib.ExitStack()
 
     def __enter__(self) -> StreamFormat:
         stream, wanted = self._stream, self._wanted
@@ -85,49 +105,33 @@ class ExclusiveFormat:
                 + "; ".join(dict.fromkeys(str(one.format) for one in at_rate))
             )
         with contextlib.ExitStack() as undo:
+            # Restored last, because other processes may use the device again after the hog mode.
             undo.enter_context(Hogged(device))
             made: StreamFormat = undo.enter_context(
                 Temporarily(stream, stream._row("physical_format"), wanted)
             )
-            self._undo = undo.pop_all()
+            self._open.append(undo.pop_all())
         return made
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # The format first: other processes may use the device again after the hog mode.
-        self._undo.close()
 
     def __repr__(self) -> str:
         return f"<{self._wanted} of {self._stream!r} in hog mode inside of a with block>"
 
 
-class Muted(Restored):
+class Muted(_Together):
     """A context manager in which a device is muted, returned by :func:`Device.muted`."""
 
     def __init__(self, device: Device) -> None:
+        super().__init__()
         self._device = device
-        self._places: list[levels.Place] = []
 
     def __enter__(self) -> Device:
         device = self._device
-        with self._changing():
+        with contextlib.ExitStack() as undo:
             for text, scope, element in levels.mute_places(device):
-                if not device.get(text, scope, element):
-                    self._places.append((text, scope, element))
-                    device.set(text, True, scope, element)
+                row = device._row(text)
+                undo.enter_context(Temporarily(device, row, True, scope, element, raises=True))
+            self._open.append(undo.pop_all())
         return device
-
-    def _restore(self) -> None:
-        for place in reversed(self._places):
-            text, scope, element = place
-            with contextlib.suppress(DeviceLostError, PropertyMissingError):
-                self._device.set(text, False, scope, element)
-            # Not before it is undone: Ctrl-C may interrupt this, and the exit handler goes on.
-            self._places = [one for one in self._places if one != place]
 
     def __repr__(self) -> str:
         return f"<mute of {self._device!r} inside of a with block>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from functools import cache
 from typing import Any, ClassVar, Self
 
@@ -88,7 +89,7 @@ class HalObject(AudioObjectProperties, Identified):
             return _unlisted(name)
         raise PropertyMissingError(
             f"{self._class_name} has no property {shown(name)}; "
-            + (did_you_mean(name, self._names()) or "it has " + ", ".join(self._names())),
+            + (did_you_mean(name, self._names()) or self._nearest(name)),
             name=name,
             obj=self,
         )
@@ -96,6 +97,10 @@ class HalObject(AudioObjectProperties, Identified):
     def _names(self) -> list[str]:
         listed = rows_of(self._class_name)
         return [*self._aliases, *(row.name for row in listed if not row.deprecated)]
+
+    def _nearest(self, name: str) -> str:
+        near = difflib.get_close_matches(name.lower(), self._names(), 5, 0)
+        return f"it has {', '.join(near)} and others; properties() lists all that an object has"
 
     def _scopes(self, object_id: int, row: PropertyRow, scope: str | int | None) -> list[int]:
         """The scopes in which a property is looked for. On the call thread."""

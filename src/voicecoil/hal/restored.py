@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -12,6 +14,27 @@ from voicecoil.lifetime import exit_and_fork
 __all__ = ["Restored"]
 
 _made: dict[int, Restored] = {}  # by id, in the order in which they were made
+
+# Held while a setting is changed or restored. Otherwise a block that begins at that moment would
+# read a value between as the one to restore. A signal handler may interrupt a change, and begin
+# another one.
+_lock = threading.RLock()
+ALONE_S = 30.0  # longer than several calls of the HAL, each of which has a deadline
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Waits for the changes of other threads, `ALONE_S` at most.
+
+    Ctrl-C may arrive between the two steps of taking a lock, and leave it locked for ever. The
+    changes of other threads are then made without it.
+    """
+    held = _lock.acquire(timeout=ALONE_S)
+    try:
+        yield
+    finally:
+        if held:
+            _lock.release()
 
 
 class Restored:
@@ -34,7 +57,16 @@ class Restored:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
-        """Encloses the change. It is undone if an error is raised, or the interpreter ends."""
+        """Encloses the change. It is undone if an error is raised, or the interpreter ends.
+
+        The value to restore must be read in here, too.
+        """
+        if id(self) in _made and not exit_and_fork.forked(self._generation):
+            raise StreamStateError(f"{self!r} has not ended; make another one for another block")
+        with _alone():
+            yield from self._change()
+
+    def _change(self) -> Iterator[None]:
         self._generation = exit_and_fork.generation()
         self._is_ending = False
         _made[id(self)] = self
@@ -78,6 +110,13 @@ class Restored:
         value instead. This is so if Ctrl-C has interrupted the end of an inner block, or if blocks
         of two threads overlap.
         """
+        if exit_and_fork.forked(self._generation):
+            _made.pop(id(self), None)
+            return
+        with _alone():
+            self._end_alone()
+
+    def _end_alone(self) -> None:
         if id(self) not in _made:
             return
         self._is_ending = True
@@ -88,7 +127,7 @@ class Restored:
         later._take_over(self)
         _made.pop(id(self), None)
         if later._is_ending:  # its block has ended, too
-            later._end()
+            later._end_alone()
 
     def _later(self) -> Restored | None:
         """Returns the first change of the same setting that was made after this one."""
@@ -115,3 +154,12 @@ def _restore_all() -> None:
             change._end()
         except Exception as error:
             exit_and_fork.report(error, change)
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # a thread of the parent may hold the other one for ever
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -276,9 +276,12 @@ class Temporarily(Restored):
         value: Any,
         scope: str | int | None = None,
         element: int | None = None,
+        *,
+        raises: bool = False,
     ) -> None:
         self._thing = thing
         self._row = row
+        self._raises = raises  # whether a failed restore is an error instead of a warning
         # The selector also reaches what the table lacks for a class. 'name' means another property.
         self._name = row.selector if thing._row(row.selector) == row else row.name
         self._value = value
@@ -286,30 +289,45 @@ class Temporarily(Restored):
         self._before: Any = None
         self._ours: list[Any] = []  # the values that this block and the blocks around it have set
         self._is_known = False  # whether `_ours` is complete
+        self._can_restore = False  # whether `_before` was read
 
     def __enter__(self) -> Any:
-        self._ours, self._is_known = [], False
-        self._before = self._thing.get(self._name, *self._where)
         with self._changing():
+            self._ours, self._is_known, self._can_restore = [], False, False
+            self._where = self._resolved()
+            before = self._thing.get(self._name, *self._where)
+            if not self._can_restore:  # no signal handler has ended an earlier block meanwhile
+                self._before, self._can_restore = before, True
             made = self._thing.set(self._name, self._value, *self._where)
             self._ours, self._is_known = [made], True
         return made
+
+    def _resolved(self) -> tuple[str | int | None, int | None]:
+        """Scope and element in numbers, because one setting can be reached in several ways."""
+        thing, row = self._thing, self._row
+        place = thing._on_object(
+            f"looking for {row.name} of", lambda one: thing._place(one, row, *self._where)
+        )
+        return place or self._where
 
     def _is_same_setting(self, other: Restored) -> bool:
         return (
             isinstance(other, Temporarily)
             and other._row.selector == self._row.selector
             and other._where == self._where
-            and other._thing == self._thing
+            and other._thing._whole() == self._thing._whole()
         )
 
     def _take_over(self, earlier: Restored) -> None:
         assert isinstance(earlier, Temporarily)
         self._ours = [*self._ours, *earlier._ours]
         self._is_known = self._is_known and earlier._is_known
-        self._before = earlier._before  # last: without it, `earlier` still restores its value
+        # Last: without it, `earlier` still restores its value.
+        self._before, self._can_restore = earlier._before, True
 
     def _restore(self) -> None:
+        if not self._can_restore:
+            return
         try:
             now = self._thing.get(self._name, *self._where)
             others = self._is_known and now not in self._ours
@@ -318,6 +336,8 @@ class Temporarily(Restored):
         except (DeviceLostError, PropertyMissingError):
             pass  # the thing has gone, and its settings with it
         except VoicecoilError as error:
+            if self._raises:
+                raise
             _log.warning("%r keeps another %s: %s", self._thing, self._row.name, error)
 
     def __repr__(self) -> str:
