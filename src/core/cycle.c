@@ -358,9 +358,10 @@ static uint32_t gap(bool *expect, int64_t *next, const vc_time *time, uint32_t f
         return 0;
     }
     int64_t ahead = *expect ? time->sample_frames - *next : 0;
+    int64_t end = time->sample_frames + frames;
+    *next = ahead < 0 && end < *next ? *next : end; /* a cycle may end before the last one's end */
     *expect = true;
-    *next = time->sample_frames + frames;
-    /* A step back of less than a cycle is an irregular time, and no loss; see vc_is_translated. */
+    /* A step back is an irregular time here, and no loss; see vc_is_translated. */
     return ahead > 0 ? (uint32_t)(ahead > UINT32_MAX ? UINT32_MAX : ahead) : 0;
 }
 

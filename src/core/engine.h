@@ -98,9 +98,9 @@ struct vc_engine {
     bool expect_output, expect_input;            /* true: a jump to a later time is a loss */
     int64_t next_output_frame, next_input_frame; /* VC_NO_FRAME: no cycle had a sample time yet */
     double ns_per_frame;
-    double per_period; /* 1 / (duration of `per_period_of` frames in ns) */
-    uint32_t per_period_of;
-    vc_statistics counted; /* other threads read `published` */
+    double per_period;      /* 1 / (duration of `per_period_of` frames in ns) */
+    uint32_t per_period_of; /* frames of the last cycle; 0: there was none at this rate */
+    vc_statistics counted;  /* other threads read `published` */
 
     vc_published published;
     vc_histogram timings[2]; /* indexed by vc_timing */
@@ -162,12 +162,15 @@ static inline void vc_listen(vc_engine *engine, const vc_cycle *device, const vc
 /* Whether vc_translate changes the device's cycle. A device may begin to count at zero again in the
  * middle of a run, for example after the machine has slept. Then the time line continues as after a
  * stop, and no loss is counted, because nothing tells which frames the device has lost. A step back
- * of less than a cycle is an irregular time. [IO] */
+ * of less than this cycle or the last one is an irregular time. Both count, because a device whose
+ * cycles vary may have a short cycle after a long one. [IO] */
 static inline bool vc_is_translated(vc_engine *engine, const vc_cycle *cycle) {
     const bool plays = cycle->output.channels != 0;
     const vc_time *time = plays ? &cycle->output_time : &cycle->input_time;
     const int64_t next = plays ? engine->next_output_frame : engine->next_input_frame;
-    const int64_t end = time->sample_frames + engine->shift_frames + cycle->frames;
+    const uint32_t longer =
+        cycle->frames > engine->per_period_of ? cycle->frames : engine->per_period_of;
+    const int64_t end = time->sample_frames + engine->shift_frames + longer;
     if (!engine->arriving && (time->valid & VC_TIME_SAMPLE) && end < next) {
         engine->arriving = true;
         engine->expect_output = engine->expect_input = false;

@@ -149,6 +149,29 @@ static void a_counter_that_begins_again_continues_the_time_line(void) {
     rig_free(r);
 }
 
+/* Before the fix, a step back was compared only with the length of the new cycle. So a short cycle
+ * that began inside a long one was taken for a new time line, and the stream's times went on as if
+ * the two did not overlap. */
+static void a_short_cycle_inside_a_long_one_is_an_irregular_time(void) {
+    rig *r = rig_make(0, 1, 0, 0);
+    rig_start(r);
+    device one = {.channels = {0, 1}, .frames = 8 * CYCLE, .frame = 100000};
+    cycle(r, &one);
+    one.frames = CYCLE;
+    one.frame -= 5 * CYCLE;
+    cycle(r, &one);
+    CHECK_INT(r->blocks[1].output_time.sample_frames, 100000 + 3 * CYCLE);
+    one.frame = 100000 + 8 * CYCLE; /* as if the short cycle had not been there */
+    cycle(r, &one);
+    CHECK_INT(r->blocks[2].output_time.sample_frames, 100000 + 8 * CYCLE);
+    CHECK_INT(rig_statistics(r).lost_frames, 0);
+    one.frame -= 2 * CYCLE; /* longer than this cycle and the one before */
+    cycle(r, &one);
+    CHECK_INT(r->blocks[3].output_time.sample_frames, 100000 + 9 * CYCLE);
+    CHECK_INT(rig_statistics(r).lost_frames, 0);
+    rig_free(r);
+}
+
 static void repeated_moves(void) {
     rig *r = rig_make(0, 2, 0, CYCLE);
     rig_start(r);
@@ -375,6 +398,7 @@ int main(void) {
     RUN(lost_frames_are_counted_exactly);
     RUN(a_time_that_went_back_is_not_followed);
     RUN(a_counter_that_begins_again_continues_the_time_line);
+    RUN(a_short_cycle_inside_a_long_one_is_an_irregular_time);
     RUN(repeated_moves);
     RUN(duplex_times_go_on_in_both_directions);
     RUN(channels_without_a_counterpart_are_silent);
