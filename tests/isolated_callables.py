@@ -50,6 +50,28 @@ def coded(block: vc.Block) -> None:
     frame += block.frames
 
 
+def number(index: int) -> float:
+    """As `number` in native.c."""
+    return (index % 30_000 + 1) * (1 - 2 * (index % 2)) / 32_768
+
+
+def numbers(block: vc.Block) -> None:
+    """As `vc_test_numbers` in native.c."""
+    global frame
+    results, channels = block.results, block.output.shape[1]
+    heard = results.heard
+    for f in range(block.frames):
+        for c in range(channels):
+            block.output[f, c] = number((frame + f) * channels + c)
+        if heard or block.input[f, 0] != 0.0:
+            for c in range(block.input.shape[1]):
+                if block.input[f, c] != number(heard * channels + c):
+                    results.wrong += 1
+            heard += 1
+    frame += block.frames
+    results.frames, results.heard = frame, heard
+
+
 def facts(block: vc.Block) -> None:
     view = block.output
     text = f"{type(view).__name__} {view.format} {view.shape} {view.readonly}"

@@ -28,6 +28,40 @@ int32_t vc_test_fail(float *output, const float *input, uint32_t frames, const v
     return user != NULL ? *(const int32_t *)user : -77;
 }
 
+/* Integer-coded sound: the n-th sample is that of numbers() in test_coreaudio_formats.py. */
+typedef struct tally {
+    uint64_t frames; /* played */
+    uint64_t heard;  /* recorded, from the first frame that is not silent on */
+    uint64_t wrong;  /* samples of these that do not follow from the ones before */
+} tally;
+
+int32_t vc_test_numbers(float *output, const float *input, uint32_t frames, const vc_block *block,
+                        void *user);
+
+static float number(uint64_t index) {
+    return (float)(index % 30000 + 1) * (index % 2 ? -1.0f : 1.0f) / 32768.0f;
+}
+
+int32_t vc_test_numbers(float *output, const float *input, uint32_t frames, const vc_block *block,
+                        void *user) {
+    tally *state = user;
+    const uint32_t outputs = block->output.channels, inputs = block->input.channels;
+    for (uint32_t f = 0; f < frames; f++, state->frames++) {
+        for (uint32_t c = 0; c < outputs; c++) {
+            output[f * outputs + c] = number(state->frames * outputs + c);
+        }
+    }
+    for (uint32_t f = 0; f < frames; f++) {
+        if (state->heard > 0 || input[f * inputs] != 0.0f) {
+            for (uint32_t c = 0; c < inputs; c++) {
+                state->wrong += input[f * inputs + c] != number(state->heard * inputs + c);
+            }
+            state->heard++;
+        }
+    }
+    return VC_CONTINUE;
+}
+
 /* The layout of parameters={"level": 0.5, "frames": 10, "loud": True, "text": b"..."}. */
 typedef struct record {
     double level;

@@ -20,6 +20,16 @@ class Gain(ctypes.Structure):
     )
 
 
+class Tally(ctypes.Structure):
+    """The user data of `vc_test_numbers` in native.c."""
+
+    _fields_ = (
+        ("frames", ctypes.c_uint64),
+        ("heard", ctypes.c_uint64),
+        ("wrong", ctypes.c_uint64),
+    )
+
+
 def function(library: ctypes.CDLL, name: str = "vc_test_gain") -> Any:
     return ctypes_type()((name, library))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
+import sys
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 
 import voicecoil as vc
 from coded import assert_coded, coded
-from coreaudio import Worlds
+from coreaudio import SteppedCoreAudio, Worlds
+from natives import Tally, function
 from voicecoil import hal
 
 # Name of the simulator, bits.
@@ -28,6 +31,9 @@ LAYOUTS = {
     "i32b": 32,
 }
 USB = "USBDuplex:1"
+needs_3_12 = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="isolated=True needs Python 3.12"
+)
 
 
 def numbers(first: int, frames: int, channels: int, dtype: str) -> NDArray[Any]:
@@ -123,6 +129,44 @@ def test_float_and_integers_in_both_directions(coreaudio: Worlds, layout: str) -
     heard = loud(np.concatenate(blocks))
     assert len(heard) > 4_000
     assert_coded(heard)
+
+
+def both_ways(home: str, world: SteppedCoreAudio, library: ctypes.CDLL) -> tuple[int, int, int]:
+    """Plays integer-coded frames for 0.3 s and hears them from the loopback of the device.
+
+    Returns how many frames were played, how many came back, and how many samples were wrong.
+    """
+    if home == "native":
+        tally = Tally()
+        callback = vc.NativeCallback(function(library, "vc_test_numbers"), tally)
+        with vc.Stream(callback, driver=world.driver) as stream:
+            world.advance(0.3)
+            stream.abort()
+        return tally.frames, tally.heard, tally.wrong
+    with vc.Stream(
+        "isolated_callables:numbers",
+        isolated=True,
+        driver=world.driver,
+        results={"frames": 0, "heard": 0, "wrong": 0},
+    ) as stream:
+        world.advance(0.3)
+        stream.abort()
+        return stream.results.frames, stream.results.heard, stream.results.wrong
+
+
+@pytest.mark.parametrize("home", ["native", pytest.param("isolated", marks=needs_3_12)])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_integers_reach_native_and_isolated_callbacks_as_they_are(
+    coreaudio: Worlds, library: ctypes.CDLL, layout: str, home: str
+) -> None:
+    world = coreaudio(devices=[f"uid=it; in=2; out=2; rates=48000; formats={layout}!; loopback=1"])
+    played, came_back, wrong = both_ways(home, world, library)
+    assert wrong == 0
+    assert played >= came_back > 4_000
+    heard = loud(world.device("it").heard())
+    wanted = numbers(0, len(heard), 2, "int16") / 32_768
+    assert len(heard) == played
+    assert np.array_equal(heard, wanted.astype(np.float32))
 
 
 def test_samples_beyond_full_scale_are_clipped(coreaudio: Worlds) -> None:
