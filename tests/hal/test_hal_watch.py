@@ -15,6 +15,7 @@ from voicecoil import hal
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.errors import (
     ArgumentTypeError,
+    DeviceLostError,
     PropertyMissingError,
     StreamStateError,
     StreamTimeoutError,
@@ -151,7 +152,45 @@ def test_a_watch_goes_on_after_a_restart_of_the_service(coreaudio: Worlds) -> No
         assert (change.old, change.new) == (48_000.0, 96_000.0)
 
 
-NOPE = int.from_bytes(b"nope", "big")  # an error code (OSStatus)
+NOPE = int.from_bytes(b"nope", "big")  # error codes (OSStatus)
+GONE = int.from_bytes(b"!obj", "big")
+
+
+def test_a_watch_that_cannot_begin_leaves_no_listener(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    device.get("nsrt")
+    before = world.counter("live_listeners")
+    world.fail_call("AudioObjectGetPropertyData", GONE)
+    with pytest.raises(DeviceLostError):
+        hal.watch(device, "nsrt")
+    world.fail_call("AudioObjectGetPropertyData", 0, times=0)
+    assert world.counter("live_listeners") == before
+
+
+def test_a_watch_that_cannot_listen_after_a_restart_leaves_no_listener(
+    coreaudio: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "RETRY_S", 1000.0)  # the next look comes when this test rings
+    world = coreaudio(3)
+    driver = world.driver
+    device = hal.connect(driver).device("USBDuplex:1")
+    with hal.watch(device, "nsrt", "fsiz") as changes:
+        again = len(driver.changes._wanted)  # the registrations that are made anew
+        world.fail_call("AudioObjectAddPropertyListener", NOPE, skip=again + 1)
+        world.restart_service()
+        world.advance(0.1)
+        until(lambda: changes._failures == 1)
+        assert driver.call("looking", lambda: dict(driver.changes._wanted), 10.0) == {}
+        world.fail_call("AudioObjectAddPropertyListener", 0, times=0)
+        changes._due = 0.0
+        driver.notifier.ring()
+        until(lambda: changes._failures == 0)
+        device.set("nsrt", 96_000)
+        world.advance(0.1)
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.old, change.new) == (48_000.0, 96_000.0)
 
 
 def test_a_value_that_cannot_be_read_once_is_read_again(coreaudio: Worlds) -> None:

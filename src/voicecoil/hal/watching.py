@@ -139,17 +139,24 @@ class Watch(ChangeQueue[Change]):
     # ---- on the call thread ----
 
     def _begin(self, object_id: int) -> None:
-        self._id = object_id
-        changes = self._connection.driver.changes
+        """Registers for the notifications and reads the values.
+
+        After an error, nothing is registered.
+        """
         try:
-            for row in self._rows.values():
-                changes.listen(self._listener, object_id, row.selector)
-            for owner, text in self._deaths(object_id):
-                changes.listen(self._listener, owner, text)
+            self._listen(object_id)
+            self._values = self._read_all(object_id, self._rows, {})
         except BaseException:
             self._forget()
             raise
-        self._values = self._read_all(object_id, self._rows, {})
+
+    def _listen(self, object_id: int) -> None:
+        self._id = object_id
+        changes = self._connection.driver.changes
+        for row in self._rows.values():
+            changes.listen(self._listener, object_id, row.selector)
+        for owner, text in self._deaths(object_id):
+            changes.listen(self._listener, owner, text)
 
     def _deaths(self, object_id: int) -> list[tuple[int, str]]:
         """What CoreAudio reports when the object goes, or all objects do."""
@@ -204,12 +211,11 @@ class Watch(ChangeQueue[Change]):
         self._forget()
         self._thing._id = 0
         object_id = self._thing._current_id()
-        changes = self._connection.driver.changes
-        self._id = object_id
-        for row in self._rows.values():
-            changes.listen(self._listener, object_id, row.selector)
-        for owner, text in self._deaths(object_id):
-            changes.listen(self._listener, owner, text)
+        try:
+            self._listen(object_id)
+        except BaseException:
+            self._forget()
+            raise
         return object_id
 
     # ---- hearing: any thread, no call of CoreAudio ----
