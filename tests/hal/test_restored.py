@@ -241,17 +241,42 @@ def test_overlapping_blocks_restore_the_value_before_both(name: str) -> None:
     assert done.stdout.split() == ["kept", "True", "restored", "True"], done.stderr
 
 
+# The other thread runs while this one is at the beginning of a function, until it has ended or waits
+# for this one.
 MEETING = textwrap.dedent("""
+    from voicecoil.hal import restored
+
+    came = threading.Event()
+
+    class Lock:
+        real = restored._lock
+
+        def acquire(self, timeout):
+            if self.real.acquire(blocking=False):
+                return True
+            came.set()
+            return self.real.acquire(timeout=timeout)
+
+        def release(self):
+            self.real.release()
+
+    restored._lock = Lock()
     first, second = device.buffer_frames_set(256), device.buffer_frames_set(128)
     first.__enter__()
-    other = threading.Thread(target={other})
+
+    def run():
+        try:
+            {other}
+        finally:
+            came.set()
+
+    other = threading.Thread(target=run)
 
     def meet(frame, event, arg):
         if frame.f_code.co_name == {at!r} and not other.ident:
             sys.settrace(None)
             other.start()
-            # If the other thread waits for this one, it cannot end before this one goes on.
-            other.join(0.5)
+            came.wait()
 
     sys.settrace(meet)
     {main}
@@ -266,7 +291,7 @@ MEETING = textwrap.dedent("""
 @pytest.mark.parametrize("at", ["_changing", "set"])
 def test_a_block_that_ends_while_another_thread_begins_one(at: str) -> None:
     """The later block restores the value from before the earlier one."""
-    ending = "first.__exit__, args=(None, None, None)"
+    ending = "first.__exit__(None, None, None)"
     done = run(SETUP + MEETING.format(other=ending, at=at, main="second.__enter__()"))
     assert done.stdout.split() == ["128", "True"], done.stderr
 
@@ -274,7 +299,7 @@ def test_a_block_that_ends_while_another_thread_begins_one(at: str) -> None:
 def test_a_block_that_begins_while_another_thread_restores_the_value() -> None:
     """The later block does not take the value of the ending one for the original value."""
     ending = "first.__exit__(None, None, None)"
-    done = run(SETUP + MEETING.format(other="second.__enter__", at="set", main=ending))
+    done = run(SETUP + MEETING.format(other="second.__enter__()", at="set", main=ending))
     assert done.stdout.split() == ["128", "True"], done.stderr
 
 
@@ -325,6 +350,23 @@ def test_a_failed_restore_is_an_error(what: str) -> None:
         """)
     )
     assert done.stdout.split() == ["True"], done.stderr
+
+
+@pytest.mark.parametrize("what", ["device.hogged()", "device.muted()", "stream.exclusive(wanted)"])
+def test_a_failed_restore_does_not_hide_the_error_of_the_block(what: str) -> None:
+    done = run(
+        SETUP
+        + textwrap.dedent(f"""
+            try:
+                with {what}:
+                    world.fail_call("AudioObjectSetPropertyData", 1852797029)  # 'nope'
+                    raise ValueError("the block's")
+            except ValueError as error:
+                print(error, "nope" in str(error.__notes__))
+            world.fail_call("AudioObjectSetPropertyData", 0, times=0)
+        """)
+    )
+    assert done.stdout.split() == ["the", "block's", "True"], done.stderr
 
 
 def test_a_lock_that_ctrl_c_has_left_locked_holds_up_no_block_for_ever() -> None:

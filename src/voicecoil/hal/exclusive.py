@@ -14,6 +14,7 @@ from voicecoil.errors import (
     ArgumentTypeError,
     DeviceLostError,
     DriverError,
+    VoicecoilError,
 )
 from voicecoil.hal import levels
 from voicecoil.hal.setting import Temporarily
@@ -43,7 +44,12 @@ class _Together:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._open.pop().close()
+        try:
+            self._open.pop().close()
+        except VoicecoilError as second:
+            if error is None:
+                raise
+            error.add_note(str(second))  # the error of the block is told
 
 
 class _HogMode(Temporarily):
