@@ -241,8 +241,8 @@ def test_overlapping_blocks_restore_the_value_before_both(name: str) -> None:
     assert done.stdout.split() == ["kept", "True", "restored", "True"], done.stderr
 
 
-# The other thread runs while this one is at the beginning of a function, until it has ended or waits
-# for this one.
+# The other thread runs while this one is at the beginning of a function, until the other one has
+# ended or waits for this one.
 MEETING = textwrap.dedent("""
     from voicecoil.hal import restored
 
