@@ -32,7 +32,7 @@ from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
@@ -262,6 +262,19 @@ class Measurement(Unique):
         if self._stream.state != "closed" and not self._stream.wait(timeout):
             return None
         return uninterrupted("finish", self._finish)
+
+    def __await__(self) -> Generator[Any, None, NDArray[Any]]:
+        """Wait in an asyncio or trio task like :meth:`wait`, without blocking the event loop.
+
+        If the task is cancelled, the measurement continues.
+        """
+        return self._ended().__await__()
+
+    async def _ended(self) -> NDArray[Any]:
+        from voicecoil.lifetime.awaiting import off_the_loop
+
+        await self._monitor.last_frame()
+        return await off_the_loop(self.wait)
 
     @property
     def _estimated(self) -> bool:

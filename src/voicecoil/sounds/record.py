@@ -32,7 +32,7 @@ from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import InputStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -251,6 +251,22 @@ class Recording(Unique):
             self._told_trouble = True
             raise trouble
         return self._path if self._path is not None else uninterrupted("finish", self._array)
+
+    def __await__(self) -> Generator[Any, None, NDArray[Any] | str]:
+        """Wait in an asyncio or trio task like :meth:`wait`, without blocking the event loop.
+
+        If the task is cancelled, the recording continues.
+        """
+        return self._ended().__await__()
+
+    async def _ended(self) -> NDArray[Any] | str:
+        from voicecoil.lifetime.awaiting import off_the_loop
+
+        self._writer.error.ask()
+        await self._monitor.last_frame()
+        result = await off_the_loop(self.wait)
+        assert result is not None
+        return result
 
     def _finish(self) -> Exception | None:
         """Releases the device. Returns why the recording ended too early; None if it did not."""

@@ -58,6 +58,20 @@ class StreamMonitor:
         """Whether `goes_on`, or the stream is draining: more frames may be recorded or played."""
         return self.goes_on or self._connection.state() == "draining"
 
+    async def last_frame(self) -> None:
+        """Waits in a task until no more frames may come. If the task is cancelled, they still do.
+
+        Raises
+        ------
+        ForkedError
+            The stream belongs to the parent of this process.
+        """
+        from voicecoil.lifetime.waking import reached
+
+        self.refuse_in_fork()
+        finished = self.engine.finished_count()
+        await reached(finished, period_s=self.cycle_s, over=lambda: not self.frames_may_come)
+
     @property
     def max_period_frames(self) -> int:
         """Frames of the longest IO cycle of the device that the stream is on."""
