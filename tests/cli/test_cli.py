@@ -73,6 +73,21 @@ def test_only_a_close_name_is_suggested(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ("play", "the argument FILE is missing. See: voicecoil play --help"),
+        ("render", "the argument CALLBACK is missing. See: voicecoil render --help"),
+        ("play --device", "--device has no value. See: voicecoil play --help"),
+    ],
+)
+def test_a_missing_argument_is_named(
+    tokens: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tokens.split()) == 2
+    assert capsys.readouterr().err.strip() == f"voicecoil: {message}"
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.strip() == vc.__version__

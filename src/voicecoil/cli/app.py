@@ -246,6 +246,9 @@ def _one_line(error: cyclopts.CycloptsError) -> str:
         return _unknown_command((error.unused_tokens or [""])[0])
     if isinstance(error, cyclopts.UnknownOptionError):
         return _unknown_option(error)
+    if isinstance(error, cyclopts.MissingArgumentError) and error.argument is not None:
+        name = error.argument.name
+        return f"{name} has no value" if name.startswith("-") else f"the argument {name} is missing"
     return re.sub(r"\s+", " ", str(error)).strip()
 
 
