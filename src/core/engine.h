@@ -5,6 +5,7 @@
 
 #include "histogram.h"
 #include "history.h"
+#include "kept.h"
 #include "rate.h"
 #include "voicecoil.h"
 
@@ -12,29 +13,33 @@
 
 enum { VC_REQUEST_NONE = 0, VC_REQUEST_STOP = 1, VC_REQUEST_ABORT = 2, VC_REQUEST_FADE = 3 };
 
-/* The statistics for other threads. `sequence` is odd while the IO thread writes. Each word is
- * atomic (relaxed), so a reader that reads meanwhile gets old or new words, never undefined ones.
- * The reader then sees that the sequence has changed, and tries again. */
+/* The statistics for other threads. */
 enum { VC_STATISTICS_WORDS = sizeof(vc_statistics) / sizeof(uint64_t) };
 typedef struct vc_published {
-    _Atomic uint32_t sequence;
-    _Atomic uint64_t words[VC_STATISTICS_WORDS];
+    vc_kept kept;
+    _Atomic uint64_t words[2 * VC_STATISTICS_WORDS];
 } vc_published;
 
-/* The newest xruns for other threads, stored word by word as in vc_published. */
+/* The newest xruns for other threads. */
 enum { VC_EVENT_WORDS = sizeof(vc_event) / sizeof(uint64_t) };
 typedef struct vc_xruns {
-    _Atomic uint64_t begun;   /* xruns whose writing has begun */
-    _Atomic uint64_t written; /* xruns whose writing has ended */
-    _Atomic uint64_t words[VC_XRUNS][VC_EVENT_WORDS];
+    vc_kept kept;
+    _Atomic uint64_t words[VC_XRUNS * VC_EVENT_WORDS];
 } vc_xruns;
 
+/* The sums since the stream was opened. */
+typedef struct vc_metered {
+    double squares;
+    uint64_t frames;
+} vc_metered;
+enum { VC_METERED_WORDS = sizeof(vc_metered) / sizeof(uint64_t) };
+
 typedef struct vc_meter {
-    _Atomic float peak;     /* largest magnitude since the reader last set this to 0 */
-    _Atomic double squares; /* sum since the stream was opened */
-    _Atomic uint64_t frames;
-    double seen_squares; /* only for the reader: `squares` and `frames` at its last call */
-    uint64_t seen_frames;
+    _Atomic float peak; /* largest magnitude since the reader last set this to 0 */
+    vc_metered sums;    /* only for the IO thread; other threads read `words` */
+    vc_kept kept;
+    _Atomic uint64_t words[2 * VC_METERED_WORDS];
+    vc_metered seen; /* only for the reader: the sums at its last call */
 } vc_meter;
 
 typedef struct vc_moved vc_moved; /* defined in move.c */
@@ -106,7 +111,6 @@ struct vc_engine {
     vc_histogram timings[2]; /* indexed by vc_timing */
     vc_xruns xruns;
     vc_meter *meters; /* output channels, then input channels */
-    _Atomic uint32_t meter_sequence;
     vc_queue *events;
     vc_histories histories;
 };

@@ -1,8 +1,8 @@
 /* Which position of a sound is heard at a time.
  *
  * The IO thread writes the lines. Readers copy what they need and begin again if the IO thread has
- * changed a line meanwhile. This is the sequence lock of statistics.c: fences order the relaxed
- * words against the count of changes. Sequentially consistent stores took 30 ns of the IO thread
+ * changed a line meanwhile. This is a sequence lock: as in kept.h, fences order the relaxed words
+ * against the count of changes. Sequentially consistent stores took 30 ns of the IO thread
  * for each voice and block, if the clock of the device jitters. */
 #include "heard.h"
 

@@ -3,13 +3,14 @@
  * The memory is a ring that the producer overwrites. It announces in `claimed` how far it is going
  * to write before it writes the frames, and counts them in `written` afterwards. A reader copies
  * frames that `written` counts, and then reads `claimed`: frames before `claimed - capacity` may
- * have been overwritten during the copy. Stamps work the same way.
+ * have been overwritten during the copy. Stamps work the same way: kept.h.
  *
  * Invariant: a frame that is copied and not reported as overwritten is the one that was written at
- * its position. tests/models/history.pml is a model of this. As in statistics.c, samples are
- * relaxed atomic words, and the fences order them against the counts. */
+ * its position. tests/models/history.pml is a model of this. As in kept.h, samples are relaxed
+ * atomic words, and the fences order them against the counts. */
 #include "history.h"
 #include "engine.h"
+#include "kept.h"
 #include "memory.h"
 
 #include <stdlib.h>
@@ -20,13 +21,10 @@ enum { STAMP_WORDS = sizeof(vc_stamp) / sizeof(uint64_t) };
 _Static_assert(sizeof(vc_stamp) % sizeof(uint64_t) == 0, "kept word by word");
 _Static_assert(sizeof(float) == sizeof(uint32_t), "a sample is one word");
 
-typedef struct kept_stamp {
-    _Atomic uint64_t words[STAMP_WORDS];
-} kept_stamp;
-
 struct vc_history {
     _Atomic uint32_t *samples;
-    kept_stamp *stamps;
+    vc_kept kept_stamps;
+    _Atomic uint64_t *stamps; /* STAMPS records */
     uint32_t *map;
     uint32_t capacity; /* frames */
     uint32_t channels;
@@ -38,8 +36,6 @@ struct vc_history {
     uint64_t lost_before; /* frames that the stream had lost before the first frame. [producer] */
     _Atomic uint64_t claimed;
     _Atomic uint64_t written;
-    _Atomic uint64_t stamps_claimed;
-    _Atomic uint64_t stamps_written;
     _Atomic bool ended;
     unsigned char apart[64];
     _Atomic uint64_t released; /* written by the reader */
@@ -51,7 +47,7 @@ vc_history *vc_history_new(uint32_t frames, const uint32_t *map, uint32_t channe
         return NULL;
     }
     history->samples = vc_memory_new(frames, channels * sizeof(uint32_t));
-    history->stamps = vc_memory_new(STAMPS, sizeof *history->stamps);
+    history->stamps = vc_memory_new(STAMPS, sizeof(vc_stamp));
     history->map = calloc(channels + 1, sizeof *history->map);
     if (history->samples == NULL || history->stamps == NULL || history->map == NULL) {
         vc_history_free(history);
@@ -67,7 +63,7 @@ vc_history *vc_history_new(uint32_t frames, const uint32_t *map, uint32_t channe
 void vc_history_free(vc_history *history) {
     if (history != NULL) {
         vc_memory_free((void *)history->samples);
-        vc_memory_free(history->stamps);
+        vc_memory_free((void *)history->stamps);
         free(history->map);
         free(history);
     }
@@ -97,12 +93,6 @@ void vc_history_release(vc_history *history, uint64_t position) {
 
 /* ---- readers --------------------------------------------------------------------------------- */
 
-static uint64_t oldest(const _Atomic uint64_t *claimed, uint64_t capacity) {
-    atomic_thread_fence(memory_order_acquire);
-    uint64_t end = atomic_load_explicit(claimed, memory_order_relaxed);
-    return end > capacity ? end - capacity : 0;
-}
-
 uint64_t vc_history_copy(const vc_history *history, uint64_t position, float *out,
                          uint32_t frames) {
     const uint32_t channels = history->channels;
@@ -115,41 +105,20 @@ uint64_t vc_history_copy(const vc_history *history, uint64_t position, float *ou
         }
         at = at + 1 == history->capacity ? 0 : at + 1;
     }
-    return oldest(&history->claimed, history->capacity);
+    atomic_thread_fence(memory_order_acquire);
+    uint64_t end = atomic_load_explicit(&history->claimed, memory_order_relaxed);
+    return end > history->capacity ? end - history->capacity : 0;
 }
 
 uint64_t vc_history_stamps(const vc_history *history) {
-    return atomic_load_explicit(&history->stamps_written, memory_order_acquire);
+    return vc_kept_count(&history->kept_stamps);
 }
 
 bool vc_history_stamp(const vc_history *history, uint64_t number, vc_stamp *out) {
-    const kept_stamp *kept = &history->stamps[number % STAMPS];
-    uint64_t words[STAMP_WORDS];
-    for (size_t i = 0; i < STAMP_WORDS; i++) {
-        words[i] = atomic_load_explicit(&kept->words[i], memory_order_relaxed);
-    }
-    memcpy(out, words, sizeof words);
-    return number >= oldest(&history->stamps_claimed, STAMPS);
+    return vc_kept_read(&history->kept_stamps, history->stamps, STAMPS, STAMP_WORDS, number, out);
 }
 
 /* ---- the producer ---------------------------------------------------------------------------- */
-
-static void claim(_Atomic uint64_t *claimed, uint64_t end) {
-    atomic_store_explicit(claimed, end, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
-}
-
-static void keep_stamp(vc_history *history, const vc_stamp *stamp) {
-    uint64_t number = atomic_load_explicit(&history->stamps_written, memory_order_relaxed);
-    claim(&history->stamps_claimed, number + 1);
-    uint64_t words[STAMP_WORDS];
-    memcpy(words, stamp, sizeof words);
-    kept_stamp *kept = &history->stamps[number % STAMPS];
-    for (size_t i = 0; i < STAMP_WORDS; i++) {
-        atomic_store_explicit(&kept->words[i], words[i], memory_order_relaxed);
-    }
-    atomic_store_explicit(&history->stamps_written, number + 1, memory_order_release);
-}
 
 /* Keeps a stamp if the times do not follow from the last one, and now and then otherwise. */
 static void note(vc_history *history, uint64_t position, const vc_stamp *given) {
@@ -165,7 +134,7 @@ static void note(vc_history *history, uint64_t position, const vc_stamp *given) 
                    stamp.sample_frames == last->sample_frames + passed &&
                    stamp.device_frames == last->device_frames + passed;
     if (first || !follows || passed >= (int64_t)history->spacing) {
-        keep_stamp(history, &stamp);
+        vc_kept_write(&history->kept_stamps, history->stamps, STAMPS, STAMP_WORDS, &stamp);
         *last = stamp;
     }
 }
@@ -236,7 +205,8 @@ void vc_history_write(vc_history *history, const vc_audio *audio, uint32_t frame
         return;
     }
     note(history, position, stamp);
-    claim(&history->claimed, position + frames);
+    atomic_store_explicit(&history->claimed, position + frames, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
     for (uint32_t c = 0; c < history->channels; c++) {
         const vc_channel from = channel_of(audio, history->map[c]);
         write_channel(history, position % history->capacity, c, &from, frames);

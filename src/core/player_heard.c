@@ -2,8 +2,8 @@
  *
  * The IO thread plays frames before they are heard, by the latency of the device. So it notes for
  * each run of frames the host times at which they are at the connector. A reader finds the newest
- * run that has begun. The runs are written like the xruns in statistics.c: a reader that meets a
- * run that is being overwritten stops at the run after it. */
+ * run that has begun. A reader that meets a run that is being overwritten (kept.h) stops at the run
+ * after it. */
 #include "player_inside.h"
 
 #include <math.h>
@@ -16,15 +16,7 @@ _Static_assert(sizeof(vc_run) % sizeof(uint64_t) == 0, "kept word by word");
 /* ---- IO thread ------------------------------------------------------------------------------- */
 
 static void write_run(vc_runs *runs, const vc_run *run) {
-    uint64_t number = LOAD(runs->begun);
-    atomic_store_explicit(&runs->begun, number + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
-    uint64_t words[VC_RUN_WORDS];
-    memcpy(words, run, sizeof words);
-    for (size_t i = 0; i < VC_RUN_WORDS; i++) {
-        atomic_store_explicit(&runs->words[number % VC_RUNS][i], words[i], memory_order_relaxed);
-    }
-    atomic_store_explicit(&runs->written, number + 1, memory_order_release);
+    vc_kept_write(&runs->kept, runs->words, VC_RUNS, VC_RUN_WORDS, run);
 }
 
 /* Host time at which a frame of the block is at the connector. A device without host times plays
@@ -155,17 +147,6 @@ bool vc_player_discard(vc_player *player, const vc_block *block, uint32_t offset
 
 /* ---- other threads --------------------------------------------------------------------------- */
 
-/* Reads one run by its number. Returns false if it was overwritten meanwhile. */
-static bool read_run(const vc_runs *runs, uint64_t number, vc_run *out) {
-    uint64_t words[VC_RUN_WORDS];
-    for (size_t i = 0; i < VC_RUN_WORDS; i++) {
-        words[i] = LOAD(runs->words[number % VC_RUNS][i]);
-    }
-    memcpy(out, words, sizeof words);
-    atomic_thread_fence(memory_order_acquire);
-    return LOAD(runs->begun) <= number + VC_RUNS;
-}
-
 /* Frames of a run that have left the connector. Times are whole ns, and a frame is not, so a
  * thousandth of a frame is added. */
 static uint64_t left_of(const vc_run *run, int64_t now_ns) VC_REALTIME;
@@ -180,10 +161,11 @@ static uint64_t left_of(const vc_run *run, int64_t now_ns) {
 
 void vc_player_hear(const vc_player *player, int64_t now_ns, vc_player_heard *heard) {
     const vc_runs *runs = &player->runs;
-    uint64_t number = atomic_load_explicit(&runs->written, memory_order_acquire);
+    uint64_t number = vc_kept_count(&runs->kept);
     *heard = (vc_player_heard){0, 0};
     vc_run run;
-    while (number > 0 && read_run(runs, number - 1, &run)) {
+    while (number > 0 &&
+           vc_kept_read(&runs->kept, runs->words, VC_RUNS, VC_RUN_WORDS, number - 1, &run)) {
         if (run.begin_ns <= now_ns) {
             uint64_t left = left_of(&run, now_ns);
             heard->passed = run.position + left;

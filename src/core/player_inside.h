@@ -4,12 +4,12 @@
 #define VOICECOIL_PLAYER_INSIDE_H
 
 #include "glide.h"
+#include "kept.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
 
-/* Frames that were played without a gap in one block. Each word is atomic (relaxed), so a reader
- * that reads meanwhile gets old or new words, never undefined ones. */
+/* Frames that were played without a gap in one block. */
 enum { VC_RUNS = 2048 };
 typedef struct vc_run {
     int64_t begin_ns; /* host time at which the first frame is at the connector */
@@ -20,9 +20,8 @@ typedef struct vc_run {
 } vc_run;
 enum { VC_RUN_WORDS = sizeof(vc_run) / sizeof(uint64_t) };
 typedef struct vc_runs {
-    _Atomic uint64_t begun;   /* runs whose writing has begun */
-    _Atomic uint64_t written; /* runs whose writing has ended */
-    _Atomic uint64_t words[VC_RUNS][VC_RUN_WORDS];
+    vc_kept kept;
+    _Atomic uint64_t words[VC_RUNS * VC_RUN_WORDS];
 } vc_runs;
 
 typedef enum vc_message_kind {

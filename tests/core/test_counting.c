@@ -1,4 +1,5 @@
 /* Statistics count xruns, late cycles, NaN, levels and events, while other threads read them. */
+#include "engine.h"
 #include "rig.h"
 
 #include <pthread.h>
@@ -301,6 +302,28 @@ static void events_that_find_no_room_are_counted(void) {
     rig_free(r);
 }
 
+/* The IO thread was interrupted while it wrote. A reader with a higher priority on the same
+ * processor must not wait for it. Before the fix it waited for ever. */
+static void readers_do_not_wait_for_an_interrupted_writer(void) {
+    rig *r = rig_make(0, 1, 0, 16);
+    r->config.process = half;
+    r->config.flags = VC_ENGINE_METER;
+    rig_start(r);
+    rig_cycle(r, 16);
+    rig_cycle(r, 16);
+    vc_kept *writing[] = {&r->engine->published.kept, &r->engine->meters[0].kept};
+    _Atomic uint64_t *third[] = {r->engine->published.words, r->engine->meters[0].words};
+    for (int i = 0; i < 2; i++) { /* the third record goes where the first one was */
+        atomic_fetch_add(&writing[i]->begun, 1);
+        atomic_store(third[i], UINT64_MAX);
+    }
+    vc_level level;
+    CHECK_INT(rig_statistics(r).cycles, 2);
+    vc_engine_levels(r->engine, &level, 1);
+    CHECK_NEAR(level.mean_square, 0.25, 1e-7);
+    rig_free(r);
+}
+
 /* ---- reads from another thread ----------------------------------------------------------------
  */
 
@@ -406,6 +429,7 @@ int main(void) {
     RUN(levels_outlive_a_nan_of_the_device);
     RUN(without_a_meter_levels_are_zero);
     RUN(events_that_find_no_room_are_counted);
+    RUN(readers_do_not_wait_for_an_interrupted_writer);
     RUN(statistics_are_never_torn);
     RUN(levels_are_never_torn);
     return check_summary();

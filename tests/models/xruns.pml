@@ -1,4 +1,4 @@
-/* A model of vc_post_xrun and vc_engine_xruns in src/core/statistics.c. Other threads read the
+/* A model of kept.h in src/core, as vc_post_xrun and vc_engine_xruns use it. Other threads read the
  * newest xruns while the IO thread overwrites old ones. An xrun has two words.
  *
  * The model checks that a reader gets the xrun with the requested number, and that its two words
