@@ -23,6 +23,10 @@ void vc_engine_statistics(const vc_engine *engine, vc_statistics *out) {
     vc_kept_newest(&from->kept, from->words, 2, VC_STATISTICS_WORDS, out);
 }
 
+/* A louder sample counts as this in a mean square. A sample of 1e30, which a device may give, would
+ * make the sum infinite, or so large that no later sample changes it. */
+#define LOUDEST 1e3f
+
 void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *audio,
                      uint32_t frames) {
     for (uint32_t c = 0; c < audio->channels; c++) {
@@ -34,6 +38,7 @@ void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *au
             value = vc_nonfinite(value) ? 0.0f : value; /* input may be NaN, and the sum would stay
                                                          * NaN */
             peak = value > peak ? value : peak;
+            value = value < LOUDEST ? value : LOUDEST;
             squares += value * value;
         }
         vc_meter *meter = &engine->meters[first_meter + c];

@@ -271,6 +271,33 @@ static void levels_outlive_a_nan_of_the_device(void) {
     rig_free(r);
 }
 
+/* One sample of 1e30, such as uninitialised memory of a driver. Its square is infinite as a float,
+ * and before the fix no later level was a number. */
+static int32_t overload_input(vc_block *block, void *user) {
+    (void)user;
+    for (uint32_t f = 0; f < block->frames; f++) {
+        block->input.data[f] = f == 5 && block->now.sample_frames == 0 ? 1e30f : 0.5f;
+    }
+    return VC_CONTINUE;
+}
+
+static void levels_outlive_a_sample_far_beyond_full_scale(void) {
+    rig *r = rig_make(1, 0, 0, 64);
+    r->config.flags = VC_ENGINE_METER;
+    r->config.process = overload_input;
+    rig_start(r);
+    vc_level level;
+    rig_cycle(r, 64);
+    vc_engine_levels(r->engine, &level, 1);
+    CHECK_NEAR(level.peak, 1e30f, 0);
+    CHECK(level.mean_square > 1000.0f && level.mean_square < 1e30f);
+    rig_cycle(r, 64);
+    vc_engine_levels(r->engine, &level, 1);
+    CHECK_NEAR(level.peak, 0.5, 0);
+    CHECK_NEAR(level.mean_square, 0.25, 1e-7);
+    rig_free(r);
+}
+
 static void without_a_meter_levels_are_zero(void) {
     rig *r = rig_make(0, 1, 0, 64);
     rig_start(r);
@@ -427,6 +454,7 @@ int main(void) {
     RUN(nan_behind_the_valid_frames_does_not_count);
     RUN(levels_since_the_last_look);
     RUN(levels_outlive_a_nan_of_the_device);
+    RUN(levels_outlive_a_sample_far_beyond_full_scale);
     RUN(without_a_meter_levels_are_zero);
     RUN(events_that_find_no_room_are_counted);
     RUN(readers_do_not_wait_for_an_interrupted_writer);
