@@ -62,7 +62,7 @@ FREE_PIP = {
     "CFLAGS": "-D_CFFI_NO_LIMITED_API",
 }
 FEWER = {"VOICECOIL_RUNS": "4", "VOICECOIL_SEEDS": "1-5"}
-SHORT = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}
+SHORT = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5", "VOICECOIL_EVERY_LINE": "41"}
 # Arguments of pytest. Most tests wait for threads and processes, so four processes keep two cores
 # busy. A process that has no test left takes one from another process: a few tests take a minute.
 PARALLEL = ["-n", "4", "--dist", "worksteal"]

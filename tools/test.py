@@ -52,7 +52,8 @@ LONG = {
     "VOICECOIL_TWO_DEVICES_S": "120",
     "VOICECOIL_RECORDED_HOURS": "2",
 }
-FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # for tests marked `interpreter`
+# For tests marked `interpreter`.
+FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5", "VOICECOIL_EVERY_LINE": "41"}
 CHECKED = ["src", "tests", "tools", "examples", "benchmarks", "noxfile.py"]
 
 

@@ -2,7 +2,8 @@
 
 ``VOICECOIL_RACES_S`` is the duration of each race, s (1; tools/test.py --long: 60).
 ``VOICECOIL_EVERY_LINE`` is the share of the lines at which each call is interrupted (1, as with
---long: all of them; default: every ninth line, and fewer lines of the calls that have the most).
+--long: all of them; default: every ninth line, and fewer lines of the calls that have the most;
+tools/test.py uses 41 for each Python but the oldest, and each has other lines).
 """
 
 from __future__ import annotations

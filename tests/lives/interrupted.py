@@ -1,8 +1,9 @@
 """Raises KeyboardInterrupt at every line of the library that the main thread runs in one call.
 
 Arguments: the name of the call, and the share of the lines (1: all, 7: every seventh, beginning at
-a different line for each call). After each interrupt, no operation may be in progress and no lock
-may be held. It must be possible to close the stream and to play another one.
+a different line for each call and each version of Python). After each interrupt, no operation may
+be in progress and no lock may be held. It must be possible to close the stream and to play another
+one.
 """
 
 import faulthandler
@@ -152,7 +153,7 @@ def once(at: int | None) -> int:
 once(None)  # excludes imports and other work that is done only once from the count
 lines = once(None)
 assert lines > 5
-for at in range(1 + len(what) % share, lines + 1, share):
+for at in range(1 + (len(what) + 7 * sys.version_info.minor) % share, lines + 1, share):
     once(at)
 assert threading.active_count() < 10
 if os.environ.get("VOICECOIL_RACES_TELL"):
