@@ -22,6 +22,7 @@ from voicecoil.doctor.answers import (
     switches_of,
 )
 from voicecoil.doctor.guesses import judged_guesses
+from voicecoil.doctor.notifying import threads_of_notifications
 from voicecoil.doctor.stopping import record_stops
 from voicecoil.testing import SimulatedCoreAudio
 
@@ -105,6 +106,22 @@ def test_the_calls_after_a_stop_in_stepped_time() -> None:
             assert found["in_the_ioproc"]["calls_after"] == 0
 
 
+@pytest.mark.parametrize(("own_thread", "threads"), [(0, 1), (1, 2)])
+def test_the_threads_of_notifications(own_thread: int, threads: int) -> None:
+    switches = {"listener_thread": own_thread}
+    with SimulatedCoreAudio(simulator_path(), fixtures=[3], switches=switches) as world:
+        found = record_stops(hal.connect(world.driver)._connection, "output")
+        assert world.counter("live_listeners") == 0
+    for stop in found.values():
+        told = stop["notifications"]
+        assert (told["goin"]["calls"], told["goin"]["kinds"]) == (2, ["io"])
+        assert told["gone"]["kinds"] == ["other"]
+        assert told["over"] == {"calls": 0, "threads": 0, "kinds": [], "named": 0}
+    told = found["on_another_thread"]["notifications"]
+    assert (told["gone"]["calls"], told["gone"]["threads"]) == (2, threads)
+    assert threads_of_notifications({"io": {"stop": found}}) == {"goin": ["io"], "gone": ["other"]}
+
+
 def test_a_stop_without_calls_is_recorded_as_an_error() -> None:
     with SimulatedCoreAudio(
         simulator_path(), fixtures=[3], switches={"callbacks_never": 1}
@@ -161,7 +178,9 @@ def test_differences_of_two_recordings(recorded: Any, tmp_path: Path, capsys: An
         for known in one["properties"]:
             if (one["class"], known["selector"]) == ("AudioDevice", "nsrt"):
                 known["settable"] = False
+    other["io"]["stop"]["on_another_thread"]["notifications"]["goin"]["kinds"] = ["other"]
     found = differences(recorded, other)
+    assert "threads that report 'goin': io, and io and other" in found
     assert "get of an unknown object: '!obj' and '!dev'" in found
     assert "'nsrt' of AudioDevice: settable and read-only" in found
     paths = [tmp_path / "one.json", tmp_path / "other.json"]

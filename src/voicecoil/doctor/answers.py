@@ -2,10 +2,10 @@
 
 The recording has the tree of objects with their properties, the statuses of calls that the
 documentation leaves open (the table S2 of the simulator's specification), the times of IO cycles,
-the IO threads of two runs, and the calls that follow a stop. Texts, process IDs and bundle IDs are
-left out: a text is replaced by its length. The simulator takes the devices of a recording
-(`description_of`) and its statuses and stops (`switches_of`), and `differences` compares two
-recordings.
+the IO threads of two runs, the threads of notifications, and the calls that follow a stop. Texts,
+process IDs and bundle IDs are left out: a text is replaced by its length. The simulator takes the
+devices of a recording (`description_of`) and its statuses and stops (`switches_of`), and
+`differences` compares two recordings.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicecoil import hal, raw
 from voicecoil.doctor.guesses import judged_guesses
+from voicecoil.doctor.notifying import threads_of_notifications
 from voicecoil.doctor.stopping import calls_after_stops, record_stops, status_of, switches_of
 from voicecoil.drivers.coreaudio.hal import GLOBAL, SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import four_characters
@@ -363,8 +364,9 @@ def description_of(recorded: dict[str, Any], place: int) -> str:
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """Return how the answers of two recordings differ, in words.
 
-    Statuses are compared, whether calls follow a stop, and which properties the objects of a class
-    have and let be set. Values are not, because they differ from Mac to Mac.
+    Statuses are compared, whether calls follow a stop, the kinds of threads that report a property,
+    and which properties the objects of a class have and let be set. Values are not, because they
+    differ from Mac to Mac.
     """
     found = []
     for situation, status in one["statuses"].items():
@@ -377,6 +379,11 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
             found.append(
                 f"calls after a stop {place.replace('_', ' ')}: {calls} and {stops[1][place]}"
             )
+    threads = [threads_of_notifications(recorded) for recorded in (one, other)]
+    for text in sorted(threads[0].keys() & threads[1].keys()):
+        if threads[0][text] != threads[1][text]:
+            words = [" and ".join(known[text]) for known in threads]
+            found.append(f"threads that report '{text}': {words[0]}, and {words[1]}")
     first, second = _settable(one), _settable(other)
     for kind, text in sorted(first.keys() & second.keys()):
         if first[kind, text] != second[kind, text]:

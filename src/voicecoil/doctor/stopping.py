@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 from voicecoil import raw
+from voicecoil.doctor.notifying import Listeners
 from voicecoil.drivers.coreaudio.hal import INPUT, SYSTEM
 from voicecoil.drivers.coreaudio.status import four_characters
 from voicecoil.errors import DriverError, StreamTimeoutError, VoicecoilError
@@ -121,8 +122,9 @@ def record_stops(connection: Connection, direction: Literal["output", "input"]) 
     dict
         For a stop on another thread and one in the IOProc: the status, the number of calls before
         and after the stop returned, whether those came on the same thread as the calls before, and
-        the times from the return to the last call, and that the stop took, ns. A stop that could
-        not be recorded has only an ``"error"``.
+        the times from the return to the last call, and that the stop took, ns. The notifications
+        meanwhile are those of `Listeners.summary`. A stop that could not be recorded has only an
+        ``"error"``.
     """
     frameworks = raw.connect(connection.driver)
 
@@ -130,6 +132,7 @@ def record_stops(connection: Connection, direction: Literal["output", "input"]) 
         device = connection.reader.u32(SYSTEM, "dOut" if direction == "output" else "dIn ")
         calls = _Calls(connection, frameworks, device)
         calls.stop_here = in_the_ioproc
+        listeners = Listeners(frameworks, device)
         try:
             calls.make(without_input=direction == "output")
             never_started = status_of(frameworks.AudioDeviceStop, device, calls.proc_id)
@@ -143,9 +146,11 @@ def record_stops(connection: Connection, direction: Literal["output", "input"]) 
                 if calls.stop is None:
                     frameworks.AudioDeviceStop(device, calls.proc_id)
         finally:
+            listeners.end()
             if calls.proc_id:
                 frameworks.AudioDeviceDestroyIOProcID(device, calls.proc_id)
-        return {"never_started": never_started} | _summary(calls)
+        told = listeners.summary({thread for _, thread in calls.calls})
+        return {"never_started": never_started, **_summary(calls), "notifications": told}
 
     def both() -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -157,7 +162,7 @@ def record_stops(connection: Connection, direction: Literal["output", "input"]) 
         return found
 
     try:
-        return connection.call("recording a stop", both, SECONDS)
+        return connection.driver.call("recording a stop", both, SECONDS)  # it adds listeners
     except VoicecoilError as error:
         return {"error": type(error).__name__}
 
