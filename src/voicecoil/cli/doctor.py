@@ -23,7 +23,7 @@ from voicecoil.cli.app import (
     show_line,
     warn,
 )
-from voicecoil.doctor import cable, disconnect, inputs, overview, timing
+from voicecoil.doctor import cable, consent, disconnect, inputs, overview, timing
 from voicecoil.doctor.finding import Finding, Subject
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
@@ -97,6 +97,8 @@ def doctor(
 
     try:
         for one in [overview.overview(), *overview.systems(), *overview.devices(subject)]:
+            show(one)
+        for one in consent.consent(subject):
             show(one)
         _examine(subject, chosen, keep, show)
     except KeyboardInterrupt:
