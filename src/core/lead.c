@@ -384,8 +384,8 @@ static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *ov
     data += (size_t)silent * channels;
     uint32_t wanted = block->frames - quiet;
     /* A gap ends only when the ring has a whole cycle. Otherwise the next gap would follow at once.
-     */
-    bool wait = lead->gap && ready < wanted && !ended;
+     * Of a cycle that is longer than the lead, the ring never has more than the lead. */
+    bool wait = lead->gap && ready < vc_smaller(wanted, lead->applied) && !ended;
     uint32_t got = wait ? 0 : read_output(lead, data, wanted);
     if (got > 0) {
         lead->gap = false;

@@ -14,10 +14,11 @@ typedef struct ahead {
     float input[2 * 512], output[2 * 512];
 } ahead;
 
-static inline ahead *make_up_to(uint32_t inputs, uint32_t outputs, uint32_t block, uint32_t cycle,
-                                uint32_t lead_frames, uint32_t max_lead_frames) {
+/* `period`: as in vc_engine_config. */
+static inline ahead *make_on(uint32_t period, uint32_t inputs, uint32_t outputs, uint32_t block,
+                             uint32_t cycle, uint32_t lead_frames, uint32_t max_lead_frames) {
     ahead *a = calloc(1, sizeof *a);
-    a->rig = rig_make(inputs, outputs, 0, cycle);
+    a->rig = rig_make(inputs, outputs, 0, period);
     vc_lead_config config = {.input_channels = inputs,
                              .output_channels = outputs,
                              .block_frames = block,
@@ -37,6 +38,11 @@ static inline ahead *make_up_to(uint32_t inputs, uint32_t outputs, uint32_t bloc
     vc_lead_start(a->lead);
     rig_start(a->rig);
     return a;
+}
+
+static inline ahead *make_up_to(uint32_t inputs, uint32_t outputs, uint32_t block, uint32_t cycle,
+                                uint32_t lead_frames, uint32_t max_lead_frames) {
+    return make_on(cycle, inputs, outputs, block, cycle, lead_frames, max_lead_frames);
 }
 
 static inline ahead *make(uint32_t inputs, uint32_t outputs, uint32_t block, uint32_t cycle,

@@ -217,6 +217,26 @@ static bool inside(const void *user) {
     return is_inside;
 }
 
+/* A device breaks its promise: its cycles are longer than the lead. A gap ended only when the ring
+ * had a whole cycle, which it never had, so before the fix the stream was silent for ever. */
+static void cycles_longer_than_the_lead_are_not_silent_for_ever(void) {
+    ahead *a = make_on(0, 0, 1, 64, 64, 192, 0);
+    run(a, 10, 512);
+    for (int64_t cycle = 1, heard = 0; cycle < 10; cycle++, heard += 192) {
+        CHECK_INT(*rig_heard(a->rig, cycle * 512 + FADE) == code(heard + FADE, 0), 1);
+    }
+    drop(a);
+    a = make_on(0, 0, 1, 64, 64, 192, 4096);
+    run(a, 10, 512);
+    uint64_t xruns = rig_statistics(a->rig).xruns;
+    int64_t made = a->rig->made - vc_lead_length(a->lead);
+    run(a, 4, 512);
+    CHECK_INT(rig_statistics(a->rig).xruns, xruns);
+    CHECK_CODED(rig_heard(a->rig, 10 * 512), 1, 4 * 512, made);
+    CHECK(vc_lead_length(a->lead) >= 512);
+    drop(a);
+}
+
 static void a_gap_is_reported_with_its_cause(void) {
     for (int i = 0; i < 2; i++) {
         ahead *a = make(0, 1, 64, 64, 256);
@@ -388,6 +408,7 @@ int main(void) {
     RUN(a_gap_that_is_shorter_than_its_fade);
     RUN(with_input_a_gap_does_not_change_the_delay);
     RUN(input_without_room_is_counted);
+    RUN(cycles_longer_than_the_lead_are_not_silent_for_ever);
     RUN(a_gap_is_reported_with_its_cause);
     RUN(frames_lost_by_the_device_are_reported_in_their_block);
     RUN(a_loss_without_room_for_its_note_is_reported_later_and_once);
