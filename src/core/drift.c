@@ -314,16 +314,20 @@ static int64_t needed_end(const vc_drift *drift, uint32_t frames) VC_REALTIME {
     return drift->position + (int64_t)(drift->part + (frames - 1) * drift->step) + drift->reach + 1;
 }
 
+static vc_audio window_of(const vc_drift *drift) VC_REALTIME {
+    return (vc_audio){.data = drift->window,
+                      .frame_stride = 1,
+                      .channel_stride = (ptrdiff_t)drift->stride,
+                      .channels = drift->config.channels};
+}
+
 /* Copies the frames [from, to) of the ring to the window, in which `first` is the first frame. */
 static void copy(vc_drift *drift, int64_t first, int64_t from, int64_t to) VC_REALTIME {
     vc_slices slices;
     const uint32_t channels = drift->config.channels;
     int64_t start = (int64_t)vc_ring_total_read(drift->ring);
     vc_ring_peek(drift->ring, (uint32_t)(to - start), &slices);
-    const vc_audio window = {.data = drift->window,
-                             .frame_stride = 1,
-                             .channel_stride = (ptrdiff_t)drift->stride,
-                             .channels = channels};
+    const vc_audio window = window_of(drift);
     const float *pieces[] = {slices.first, slices.second};
     const uint32_t lengths[] = {slices.first_frames, slices.second_frames};
     for (int p = 0; p < 2 && from < to; p++) {
@@ -347,15 +351,14 @@ static uint32_t read(vc_drift *drift, uint32_t frames) VC_REALTIME {
     int64_t held = (int64_t)vc_ring_total_read(drift->ring), arrived = drift->arrived;
     int64_t from = first > held ? first : held, to = end < arrived ? end : arrived;
     assert((size_t)(end - first) <= drift->stride);
+    const vc_audio window = window_of(drift);
     if (from > first || to < end) {
-        const vc_audio window = {.data = drift->window,
-                                 .frame_stride = 1,
-                                 .channel_stride = (ptrdiff_t)drift->stride,
-                                 .channels = drift->config.channels};
         vc_audio_silence(&window, 0, (uint32_t)(end - first));
     }
     if (from < to) {
         copy(drift, first, from, to);
+        /* The filter would spread an infinite sample to other frames. */
+        vc_audio_scrub(&window, (uint32_t)(end - first));
     }
     const vc_resampler_input input = {.data = drift->window,
                                       .channel_stride = drift->stride,

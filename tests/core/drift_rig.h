@@ -36,6 +36,7 @@ typedef struct drift_rig {
     vc_drift *drift;
     uint64_t random;
     float *block;
+    bool spoiled; /* the next input has NaN and infinity */
     double now_s;
     /* Results since the last rig_measure. */
     uint64_t lost;        /* lost frames of all cycles */
@@ -43,6 +44,7 @@ typedef struct drift_rig {
     double worst;         /* greatest difference from the signal */
     double worst_time_s;  /* greatest error of the block's input time */
     double worst_frames;  /* the same of its sample time, frames */
+    uint32_t nonfinite;   /* samples that are NaN or infinite */
     double step;          /* greatest difference of two successive samples */
     float newest;         /* sample of the first channel */
     int64_t peak;         /* output frame of the greatest sample */
@@ -120,6 +122,11 @@ static inline void rig_input(drift_rig *rig) {
                                                                                            : 0.0f;
         }
     }
+    if (rig->spoiled) {
+        rig->spoiled = false;
+        rig->block[100 * RIG_CHANNELS] = NAN;
+        rig->block[200 * RIG_CHANNELS + 1] = -INFINITY;
+    }
     vc_block block = {.frames = s->period,
                       .lost_frames = lost,
                       .input = {.data = rig->block,
@@ -143,6 +150,7 @@ static inline void rig_compare(drift_rig *rig, const vc_cycle *cycle, double fir
                 rig->step = fmax(rig->step, fabs((double)got - (double)rig->newest));
                 rig->newest = got;
             }
+            rig->nonfinite += isfinite(got) ? 0 : 1;
             rig->signal += wanted * wanted;
             rig->error += off * off;
             rig->worst = fmax(rig->worst, fabs(off));
@@ -184,7 +192,7 @@ static inline void rig_run(drift_rig *rig, double seconds) {
 
 /* Begins a new measurement. */
 static inline void rig_measure(drift_rig *rig) {
-    rig->lost = 0;
+    rig->lost = rig->nonfinite = 0;
     rig->signal = rig->error = rig->worst = rig->worst_time_s = rig->worst_frames = 0.0;
     rig->peak_value = 0.0f;
     rig->step = 0.0;

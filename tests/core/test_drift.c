@@ -162,6 +162,15 @@ static void input_that_comes_late_is_faded(void) {
     }
 }
 
+/* The filter would spread a sample that is not finite to all frames around it. */
+static void a_nan_of_the_input_is_one_silent_sample(void) {
+    drift_rig *rig = settled(48000, 100, 44100, -100, 2.0);
+    rig->spoiled = true;
+    rig_run(rig, 0.1);
+    CHECK_INT(rig->nonfinite, 0);
+    check_sound(rig, 0.1, 1e-2);
+}
+
 static void a_loss_of_the_output_keeps_the_delay(void) {
     for (uint32_t lost = 480; lost < 5000; lost += 3360) {
         drift_rig *rig = settled(44100, 100, 48000, -100, 4.0);
@@ -381,6 +390,7 @@ int main(void) {
     RUN(a_loss_of_the_input_is_reported_once_and_keeps_the_delay);
     RUN(a_loss_of_the_input_is_faded);
     RUN(input_that_comes_late_is_faded);
+    RUN(a_nan_of_the_input_is_one_silent_sample);
     RUN(a_loss_of_the_output_keeps_the_delay);
     RUN(the_delay_grows_once_if_the_input_comes_late);
     RUN(the_ring_has_room_for_the_greatest_delay);
