@@ -2,6 +2,8 @@
  * and README.md explains them. */
 #include "world.h"
 
+#include <math.h>
+
 typedef void (*key_fn)(device *d, const char *value);
 
 char *text_copy(const char *text) {
@@ -11,7 +13,29 @@ char *text_copy(const char *text) {
     return c;
 }
 
-static UInt32 number(const char *value) { return (UInt32)strtoul(value, NULL, 0); }
+/* Whether the value of the present key is impossible. Guarded by the lock of the world. */
+static bool impossible;
+
+/* One number of a list. */
+static UInt32 number(const char *value) {
+    char *end;
+    value += strspn(value, " ");
+    unsigned long long n = strtoull(value, &end, 0);
+    impossible |= *value < '0' || *value > '9' || n > UINT32_MAX || strchr(", ", *end) == NULL;
+    return (UInt32)n;
+}
+
+static double real(const char *value, char **end) {
+    double n = strtod(value, end);
+    impossible |= *end == value || !isfinite(n) || strchr(",- ", **end) == NULL;
+    return n;
+}
+
+static double positive(const char *value, char **end) {
+    double n = real(value, end);
+    impossible |= n <= 0;
+    return n;
+}
 
 static void text_into(char **field, const char *value) {
     free(*field);
@@ -45,8 +69,10 @@ static void key_transport(device *d, const char *v) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i].name, v) == 0) {
             d->transport = names[i].value;
+            return;
         }
     }
+    impossible = true;
 }
 
 static void add_streams(device *d, int direction, const char *v) {
@@ -57,6 +83,7 @@ static void add_streams(device *d, int direction, const char *v) {
         s->index = (UInt32)d->stream_count[direction];
         s->starting_channel = channel;
         s->channels = number(v);
+        impossible |= s->channels > 1024; /* takes no memory that the machine lacks */
         stream_add_formats(s, "i24,i16,i24/32,i32,f32");
         s->active = true;
         channel += s->channels;
@@ -71,22 +98,24 @@ static void key_rates(device *d, const char *v) {
     d->rate_count = 0;
     while (*v != 0 && d->rate_count < MAX_RATES) {
         char *end;
-        double low = strtod(v, &end), high = low;
+        double low = positive(v, &end), high = low;
         if (*end == '-') {
-            high = strtod(end + 1, &end);
+            high = positive(end + 1, &end);
         }
+        impossible |= high < low;
         d->rates[d->rate_count][0] = low;
         d->rates[d->rate_count++][1] = high;
         v = *end == ',' ? end + 1 : "";
     }
 }
 
-static void key_rate(device *d, const char *v) { d->rate = strtod(v, NULL); }
+static void key_rate(device *d, const char *v) { d->rate = positive(v, &(char *){0}); }
 static void key_buffer(device *d, const char *v) { d->buffer_frames = number(v); }
 static void key_buffer_range(device *d, const char *v) {
     char *end;
-    d->buffer_min = (UInt32)strtoul(v, &end, 10);
-    d->buffer_max = d->base_buffer_max = (UInt32)strtoul(*end ? end + 1 : end, NULL, 10);
+    d->buffer_min = (UInt32)positive(v, &end);
+    d->buffer_max = d->base_buffer_max = number(*end ? end + 1 : end);
+    impossible |= d->buffer_max < d->buffer_min;
 }
 static void key_latency_in(device *d, const char *v) { d->latency[INPUT] = number(v); }
 static void key_latency_out(device *d, const char *v) { d->latency[OUTPUT] = number(v); }
@@ -101,7 +130,7 @@ static void stream_latency(device *d, int direction, const char *v) {
 static void key_stream_latency_in(device *d, const char *v) { stream_latency(d, INPUT, v); }
 static void key_stream_latency_out(device *d, const char *v) { stream_latency(d, OUTPUT, v); }
 static void key_clock_domain(device *d, const char *v) { d->clock_domain = number(v); }
-static void key_ppm(device *d, const char *v) { d->ppm = strtod(v, NULL); }
+static void key_ppm(device *d, const char *v) { d->ppm = real(v, &(char *){0}); }
 static void key_model_name(device *d, const char *v) { text_into(&d->model_name, v); }
 static void key_serial_number(device *d, const char *v) { text_into(&d->serial_number, v); }
 static void key_firmware(device *d, const char *v) { text_into(&d->firmware, v); }
@@ -109,7 +138,7 @@ static void key_clock_device(device *d, const char *v) { text_into(&d->clock_dev
 static void key_identify(device *d, const char *v) { d->identifies = number(v) != 0; }
 static void key_channel_names(device *d, const char *v) { d->names_channels = number(v) != 0; }
 static void key_headset(device *d, const char *v) { text_into(&d->headset, v); }
-static void key_call_rate(device *d, const char *v) { d->call_rate = strtod(v, NULL); }
+static void key_call_rate(device *d, const char *v) { d->call_rate = positive(v, &(char *){0}); }
 static void key_flaps(device *d, const char *v) { d->flaps = number(v); }
 static void key_takes_default(device *d, const char *v) {
     d->becomes_default[INPUT] = strstr(v, "in") != NULL;
@@ -142,7 +171,8 @@ static void key_loopback(device *d, const char *v) {
 static void key_variable(device *d, const char *v) { d->variable_frames = number(v); }
 static void key_reports_old_rate(device *d, const char *v) { d->reports_old_rate = number(v) != 0; }
 static void key_hang_start(device *d, const char *v) {
-    d->hang_start_ns = strcmp(v, "forever") == 0 ? SIM_FOREVER : strtoull(v, NULL, 10);
+    char *end;
+    d->hang_start_ns = strcmp(v, "forever") == 0 ? SIM_FOREVER : (uint64_t)positive(v, &end);
 }
 static void key_model_global_only(device *d, const char *v) {
     d->model_uid_global_only = number(v) != 0;
@@ -194,7 +224,8 @@ static const struct {
             {"hang_start", key_hang_start},
             {"model_global_only", key_model_global_only}};
 
-static bool apply(device *d, char *pair) {
+/* Returns whether the key is known. An impossible value makes `fine` false. */
+static bool apply(device *d, char *pair, bool *fine) {
     while (*pair == ' ') {
         pair++;
     }
@@ -208,7 +239,12 @@ static bool apply(device *d, char *pair) {
     *value++ = 0;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(keys[i].name, pair) == 0) {
+            impossible = false;
             keys[i].fn(d, value);
+            if (impossible) {
+                report_line("sim_add_device: '%s' is no value of '%s'", value, pair);
+            }
+            *fine &= !impossible;
             return true;
         }
     }
@@ -234,7 +270,7 @@ device *device_from_description(const char *description, UInt32 serial, AudioObj
         if (next != NULL) {
             *next++ = 0;
         }
-        if (!apply(d, at)) {
+        if (!apply(d, at, &fine)) {
             report_line("sim_add_device: cannot read '%s' in '%s'", at, description);
             fine = false;
         }

@@ -17,79 +17,38 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from voicecoil.arguments import shown
-from voicecoil.drivers.coreaudio._hal import NO_CONTENT, IOProc
-from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
+from voicecoil.arguments import check_between, check_seconds, shown
 from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.session import disconnect
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
-from voicecoil.errors import ArgumentError, DeviceNotFoundError, StreamStateError
+from voicecoil.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DeviceNotFoundError,
+    StreamStateError,
+)
 from voicecoil.lifetime import exit_and_fork
-from voicecoil.testing.simulated_device import SimulatedDevice
-from voicecoil.testing.simulator_library import Run, find_simulator, load
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from voicecoil.drivers.coreaudio.stream import CoreAudioStream
-
 from voicecoil.sealed import Unique
+from voicecoil.testing.listening_driver import ListeningDriver
+from voicecoil.testing.simulated_device import SimulatedDevice
+from voicecoil.testing.simulator_arguments import (
+    as_list,
+    as_text,
+    as_timebase,
+    check_int,
+    check_switches,
+    check_timeouts,
+)
+from voicecoil.testing.simulator_library import find_simulator, load
 
 __all__ = ["ListeningDriver", "SimulatedCoreAudio"]
 
 CLOSING_S = 5.0  # time to close the streams that the program has dropped
 Clock = Literal["stepped", "running", "real"]
+NO_SWITCH = -(2**63)
 _used = threading.Lock()  # held by the only simulated CoreAudio of the process
-
-
-class ListeningDriver(CoreAudioDriver):
-    """The CoreAudio driver, which also records which part of a device's output streams made."""
-
-    _attributes: ClassVar[tuple[str, ...]] = ("world",)
-
-    def __init__(self, world: SimulatedCoreAudio, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.world = world
-        self._played: list[tuple[int, int, IOProc]] = []  # device, run, and the IOProc
-
-    def keep(self, device: int, ioproc: IOProc, stream: CoreAudioStream) -> None:
-        """Keep an IOProc, and record the run of the device in which it will play."""
-        super().keep(device, ioproc, stream)
-        run = int(self.world.library.sim_run_count(device))
-        newest = Run()
-        if run > 0:
-            self.world.library.sim_run_info(device, run - 1, ctypes.byref(newest))
-        self._played.append((device, run - 1 if newest.running else run, ioproc))
-
-    def forget_content(self) -> None:
-        """Exclude from `content` everything that was played so far."""
-        self._played.clear()
-
-    def content(self, device: SimulatedDevice) -> NDArray[np.float32]:
-        """Return a device's output from the first to the last frame that a stream made.
-
-        Silence between these frames is included.
-        """
-        import numpy as np
-
-        parts = []
-        for number, run in enumerate(device.runs()):
-            spans = [
-                (counts["content_first"], counts["content_end"])
-                for where, begun, ioproc in self._played
-                if (where, begun) == (device.id, number)
-                and (counts := ioproc.counts())["content_first"] != NO_CONTENT
-            ]
-            if spans:
-                begin = int(run.first_sample_time)
-                first, end = min(s[0] for s in spans) - begin, max(s[1] for s in spans) - begin
-                parts.append(device.captured(number)[0][max(0, first) : end])
-        if not parts:
-            return np.zeros((0, sum(device.output_streams())), np.float32)
-        return np.concatenate(parts)
 
 
 class SimulatedCoreAudio(Unique):
@@ -142,7 +101,13 @@ class SimulatedCoreAudio(Unique):
     ) -> None:
         self.path = find_simulator(library)
         self.library: Any = load(self.path)
-        self.seed = seed
+        self.seed = check_int(seed, "seed", 0, 2**64 - 1)
+        self._reported = 0  # lines of the report when a control function failed last
+        fixtures = as_list(fixtures, "fixtures", "numbers, such as fixtures=[3]")
+        devices = as_list(devices, "devices", 'texts, such as devices=["uid=mine; out=2"]')
+        numerator, denominator = as_timebase(timebase)
+        switches = check_switches(switches)
+        speed = check_between(speed, "speed", 1e-6, 1e6, "a number from 1e-6 to 1e6")
         if clock not in ("stepped", "running", "real"):
             raise ArgumentError(
                 f'clock={shown(clock)}; possible are "stepped", "running" and "real"'
@@ -154,20 +119,20 @@ class SimulatedCoreAudio(Unique):
         self._open = True
         self._clock: Clock = clock
         try:
-            self.library.sim_configure(seed)
+            self.library.sim_configure(self.seed)
             if clock == "real":
                 self.library.sim_use_real_time()
             else:
                 self.library.sim_use_virtual_time()
                 self.set("auto_advance", int(clock == "stepped"))
-            self.check(self.library.sim_set_timebase(*timebase))
-            for name, value in (switches or {}).items():
+            self.check(self.library.sim_set_timebase(numerator, denominator))
+            for name, value in switches.items():
                 self.set(name, value)
             for number in fixtures:
                 self.load_fixture(number)
             for description in devices:
                 self.add_device(description)
-            self.driver = self._make_driver(timeouts)
+            self.driver = self._make_driver(check_timeouts(timeouts))
             if clock == "running":
                 self.check(self.library.sim_start_clock(speed))
         except BaseException:
@@ -198,9 +163,20 @@ class SimulatedCoreAudio(Unique):
         ------
         ArgumentError
             `result` is -1.
+        StreamStateError
+            `result` is -1, because the simulation was closed.
         """
         if result != 0:
-            raise ArgumentError(f"the simulator refused: {self.report().splitlines()[-1:]}")
+            if not self._open:
+                raise StreamStateError("this simulated CoreAudio is closed; make another one")
+            raise ArgumentError(f"the simulator refused: {self._reason()}")
+
+    def _reason(self) -> str:
+        """Return what the newest lines of the report say about a control function that failed."""
+        lines = self.report().splitlines()
+        new, self._reported = lines[self._reported :], len(lines)
+        own = [line for line in new if line.startswith("sim_")]
+        return own[-1] if own else "it gave no reason"
 
     def set(self, switch: str, value: int) -> None:
         """Set one switch.
@@ -212,7 +188,8 @@ class SimulatedCoreAudio(Unique):
         value : int
             The new value.
         """
-        self.check(self.library.sim_set(switch.encode(), value))
+        number = check_int(value, f"the value of {shown(switch)}", -(2**63), 2**63 - 1)
+        self.check(self.library.sim_set(as_text(switch, "switch", "auto_advance"), number))
 
     def get(self, switch: str) -> int:
         """Return the value of one switch.
@@ -226,8 +203,18 @@ class SimulatedCoreAudio(Unique):
         -------
         int
             The value of the switch.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such switch.
         """
-        return int(self.library.sim_get(switch.encode()))
+        value = int(self.library.sim_get(as_text(switch, "switch", "auto_advance")))
+        if value == NO_SWITCH:
+            raise ArgumentError(
+                f"switch={shown(switch)}; give the name of a switch in the simulator's README"
+            )
+        return value
 
     def load_fixture(self, number: int) -> None:
         """Plug in the devices of a fixture, see the simulator's README.
@@ -237,7 +224,7 @@ class SimulatedCoreAudio(Unique):
         number : int
             The number of the fixture.
         """
-        self.check(self.library.sim_load_fixture(number))
+        self.check(self.library.sim_load_fixture(check_int(number, "number", 0, 999)))
 
     def add_device(self, description: str) -> SimulatedDevice:
         """Plug in a device with a description as in `devices`.
@@ -257,9 +244,10 @@ class SimulatedCoreAudio(Unique):
         ArgumentError
             The description has an error.
         """
-        object_id = int(self.library.sim_add_device(description.encode()))
+        text = as_text(description, "description", "uid=mine; in=2; out=2")
+        object_id = int(self.library.sim_add_device(text))
         if object_id == 0:
-            raise ArgumentError(f"{description!r}: {self.report().splitlines()[-1:]}")
+            raise ArgumentError(f"{description!r}: {self._reason()}")
         pairs = (part.partition("=") for part in description.split(";"))
         uid = next((value.strip() for key, _, value in pairs if key.strip() == "uid"), "")
         return SimulatedDevice(self, uid, object_id)
@@ -282,7 +270,7 @@ class SimulatedCoreAudio(Unique):
         DeviceNotFoundError
             No such device is plugged in.
         """
-        object_id = int(self.library.sim_find_device(uid.encode()))
+        object_id = int(self.library.sim_find_device(as_text(uid, "uid", "USBDuplex:1")))
         if object_id == 0:
             raise DeviceNotFoundError(f"the simulated CoreAudio has no device with uid {uid!r}")
         return SimulatedDevice(self, uid, object_id)
@@ -297,6 +285,12 @@ class SimulatedCoreAudio(Unique):
         device : SimulatedDevice
             The device.
         """
+        if direction not in ("input", "output"):
+            raise ArgumentError(f'direction={shown(direction)}; give "input" or "output"')
+        if not isinstance(device, SimulatedDevice):
+            raise ArgumentTypeError(
+                f"device={shown(device)}; give a SimulatedDevice, such as simulated.device(uid)"
+            )
         code = selector("dIn " if direction == "input" else "dOut")
         self.check(self.library.sim_set_default(code, device.id))
 
@@ -322,7 +316,11 @@ class SimulatedCoreAudio(Unique):
         times : int
             Number of calls that fail. 0: the function works again.
         """
-        self.check(self.library.sim_fail_call(function.encode(), status, skip, times))
+        name = as_text(function, "function", "AudioDeviceStart")
+        status = check_int(status, "status", -(2**31), 2**31 - 1)
+        skip = check_int(skip, "skip", 0, 2**32 - 1)
+        times = check_int(times, "times", 0, 2**32 - 1)
+        self.check(self.library.sim_fail_call(name, status, skip, times))
 
     def release_hung(self) -> None:
         """End all hangs."""
@@ -338,7 +336,7 @@ class SimulatedCoreAudio(Unique):
         ns : int
             Duration, ns.
         """
-        self.check(self.library.sim_advance_ns(ns))
+        self.check(self.library.sim_advance_ns(check_int(ns, "ns", 0, 10**18)))
 
     def advance(self, seconds: float) -> None:
         """Advance virtual time by a number of seconds, see `advance_ns`.
@@ -348,7 +346,7 @@ class SimulatedCoreAudio(Unique):
         seconds : float
             Duration, s.
         """
-        self.advance_ns(round(seconds * 1e9))
+        self.advance_ns(round(check_seconds(seconds, "seconds") * 1e9))
 
     def now_ns(self) -> int:
         """Return the simulated time, ns. In a callback, this is the time that it has reached.
@@ -368,7 +366,7 @@ class SimulatedCoreAudio(Unique):
         ns : int
             Duration, ns.
         """
-        self.library.sim_spend_ns(ns)
+        self.library.sim_spend_ns(check_int(ns, "ns", 0, 10**18))
 
     # ---- counters and reports ----
 
@@ -385,7 +383,7 @@ class SimulatedCoreAudio(Unique):
         int
             The count since the simulation began.
         """
-        return int(self.library.sim_counter(name.encode()))
+        return int(self.library.sim_counter(as_text(name, "name", "live_listeners")))
 
     def counters(self) -> dict[str, int]:
         """Return all counters of the simulator.

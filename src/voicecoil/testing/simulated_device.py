@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from voicecoil.arguments import shown
-from voicecoil.drivers.coreaudio.hal import OUTPUT, selector
+from voicecoil.arguments import check_between, check_count, shown
+from voicecoil.drivers.coreaudio.hal import OUTPUT
 from voicecoil.errors import ArgumentError, StreamStateError
+from voicecoil.testing.simulator_arguments import as_code, check_int
 from voicecoil.testing.simulator_library import Run
+from voicecoil.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,8 +131,18 @@ class SimulatedDevice(Unique):
         ----------
         samplerate : float
             The new rate, Hz.
+
+        Raises
+        ------
+        ArgumentError
+            The device does not have this rate, or is unplugged.
         """
-        self._world.check(self._library.sim_change_rate(self.id, samplerate))
+        hz = check_between(samplerate, "samplerate", 1.0, 1e7, "a rate in Hz, such as 48000")
+        if self._library.sim_change_rate(self.id, hz) != 0:
+            raise ArgumentError(
+                f"{self.uid!r} cannot run at {hz:g} Hz now; give one of the `rates` in the "
+                "description of the device, and plug it in"
+            )
 
     def set_input(self, kind: Input) -> None:
         """Set the device's input.
@@ -157,6 +169,7 @@ class SimulatedDevice(Unique):
         cycles : int
             Number of IO cycles that are lost. 0 reports an overload and loses nothing.
         """
+        cycles = check_int(cycles, "cycles", 0, 2**31 - 1)
         self._world.check(self._library.sim_inject_overload(self.id, cycles))
 
     def hang(self, duration_ns: int = FOREVER, what: str = "") -> None:
@@ -169,7 +182,8 @@ class SimulatedDevice(Unique):
         what : str
             The property's selector, four characters. Empty: AudioDeviceStart hangs.
         """
-        code = selector(what) if what else 0
+        code = as_code(what, "what") if what else 0
+        duration_ns = check_int(duration_ns, "duration_ns", 0, FOREVER)
         self._world.check(self._library.sim_hang(self.id, code, duration_ns))
 
     def hog(self, pid: int) -> None:
@@ -180,6 +194,7 @@ class SimulatedDevice(Unique):
         pid : int
             The process; -1 releases the device.
         """
+        pid = check_int(pid, "pid", -1, 2**31 - 1)
         self._world.check(self._library.sim_hog(self.id, pid))
 
     def notify(self, what: str, scope: str = "glob") -> None:
@@ -192,7 +207,8 @@ class SimulatedDevice(Unique):
         scope : str
             The property's scope: "glob", "inpt" or "outp".
         """
-        self._world.check(self._library.sim_notify(self.id, selector(what), selector(scope), 0))
+        code, where = as_code(what, "what"), as_code(scope, "scope")
+        self._world.check(self._library.sim_notify(self.id, code, where, 0))
 
     def override(
         self,
@@ -228,8 +244,8 @@ class SimulatedDevice(Unique):
             self._world.check(
                 self._library.sim_override_property(
                     self.id if object_id is None else object_id,
-                    selector(what),
-                    selector(one),
+                    as_code(what, "what"),
+                    as_code(one, "scope"),
                     0,
                     status,
                     size,
@@ -262,6 +278,13 @@ class SimulatedDevice(Unique):
             found.append(run)
         return found
 
+    def _index(self, run: Any, count: int) -> int:
+        """Return the index of a run, from 0."""
+        if not count:
+            raise StreamStateError(f"{self.uid!r} never ran")
+        possible = f"-{count} to {count - 1}, as the device has run {plural(count, 'time')}"
+        return range(count)[check_count(run, "run", possible, -count, count - 1)]
+
     def captured(self, run: int = -1) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return the output of one run.
 
@@ -281,13 +304,13 @@ class SimulatedDevice(Unique):
         ------
         StreamStateError
             The device has never run.
+        ArgumentError, ArgumentTypeError
+            There is no such run.
         """
         import numpy as np
 
         runs = self.runs()
-        if not runs:
-            raise StreamStateError(f"{self.uid!r} never ran")
-        index = range(len(runs))[run]
+        index = self._index(run, len(runs))
         frames = int(runs[index].frames)
         present = np.zeros(frames, np.uint8)
         columns: list[NDArray[np.float32]] = []
@@ -354,8 +377,9 @@ class SimulatedDevice(Unique):
         StreamStateError
             The device runs, but its IO cycles do not come.
         """
+        cycles = check_count(cycles, "cycles", "a number of IO cycles")
+        frames = check_count(frames, "frames", "frames per cycle") or self.buffer_frames
         runs = self.runs()
-        frames = frames or self.buffer_frames
         rate = runs[-1].rate_hz if runs else 48_000.0
         step = int(frames / rate * 1e9 / 4)
         target = sum(run.cycles for run in runs) + cycles
@@ -391,5 +415,5 @@ class SimulatedDevice(Unique):
         int
             Host time, ns.
         """
-        index = range(len(self.runs()))[run]
+        index = self._index(run, len(self.runs()))
         return int(self._library.sim_emission_ns(self.id, index, stream, sample_time))

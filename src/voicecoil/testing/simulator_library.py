@@ -6,7 +6,8 @@ import ctypes
 import os
 from pathlib import Path
 
-from voicecoil.errors import DriverError
+from voicecoil.arguments import shown
+from voicecoil.errors import ArgumentTypeError, DriverError
 
 __all__ = ["ENVIRONMENT", "Run", "find_simulator", "load"]
 
@@ -117,6 +118,8 @@ def find_simulator(path: str | os.PathLike[str] | None = None) -> str:
     DriverError
         The library does not exist. The message says how to build it.
     """
+    if not isinstance(path, (str, os.PathLike, type(None))):
+        raise ArgumentTypeError(f"library={shown(path)}; give the path of a file")
     chosen = os.fspath(path) if path is not None else os.environ.get(ENVIRONMENT, "")
     if chosen and Path(chosen).is_file():
         return str(Path(chosen).resolve())
