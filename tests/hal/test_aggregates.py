@@ -68,6 +68,29 @@ def test_settings_of_the_devices_in_it(world: SimulatedCoreAudio) -> None:
         assert subs[0].drift_compensation_quality is hal.DriftQuality.MAX
 
 
+def test_a_part_of_a_device_stands_for_the_device(world: SimulatedCoreAudio) -> None:
+    """The main device has its own clock, so it needs no drift correction."""
+    system = hal.connect(world.driver)
+    first, second = parts(system)
+    plans = [hal.SubDevicePlan(first.output), second.input]
+    with system.create_aggregate("Both", plans, main=first.input) as both:
+        drift = [one.drift_compensation for one in both.active_sub_device_list]
+    assert drift == [False, True]
+
+
+def test_an_error_of_the_block_is_told_if_the_destruction_fails(world: SimulatedCoreAudio) -> None:
+    system = hal.connect(world.driver)
+    with (
+        pytest.raises(ValueError, match="of the block") as told,
+        system.create_aggregate("One", parts(system)[:1]) as made,
+    ):
+        world.fail_call("AudioObjectGetPropertyData", int.from_bytes(b"nope", "big"))
+        raise ValueError("of the block")
+    world.fail_call("AudioObjectGetPropertyData", 0, times=0)
+    assert "CoreAudio has no plug-in" in str(told.value.__notes__)
+    made.destroy()
+
+
 def test_the_devices_in_it_can_be_replaced(world: SimulatedCoreAudio) -> None:
     system = hal.connect(world.driver)
     first, second = parts(system)
@@ -99,6 +122,20 @@ def test_a_stream_plays_on_both_devices(world: SimulatedCoreAudio) -> None:
         (lambda s, a, b: s.create_aggregate("x", [a, a]), ArgumentError, "is there twice"),
         (lambda s, a, b: s.create_aggregate("x", [a], main=b), ArgumentError, "none of the dev"),
         (lambda s, a, b: s.create_aggregate("x", ["a"]), ArgumentTypeError, "objects of hal.De"),
+        (lambda s, a, b: s.create_aggregate("x", a), ArgumentTypeError, "devices=.*give a list"),
+        (lambda s, a, b: s.create_aggregate("x", None), ArgumentTypeError, "give a list"),
+        (lambda s, a, b: s.create_aggregate("x", [a], main="b"), ArgumentTypeError, "main='b'"),
+        (lambda s, a, b: s.create_aggregate("x", [a], taps=[b]), ArgumentTypeError, "of hal.Tap"),
+        (lambda s, a, b: s.create_aggregate("x", [a], taps=b), ArgumentTypeError, "give a list"),
+        (lambda s, a, b: s.create_aggregate("x", [a], uid=5), ArgumentTypeError, "uid=5: give"),
+        (lambda s, a, b: s.create_aggregate("x", [a], clock=b), ArgumentTypeError, "clock=.*UID"),
+        (lambda s, a, b: hal.SubDevicePlan("a"), ArgumentTypeError, "device='a': give objects"),
+        (lambda s, a, b: hal.SubDevicePlan(a, quality="high"), ArgumentTypeError, "a DriftQuality"),
+        (
+            lambda s, a, b: hal.SubDevicePlan(a, input_latency_frames=-1),
+            ArgumentError,
+            "input_latency_frames=-1",
+        ),
         (
             lambda s, a, b: s.create_aggregate("x", [a], tap_auto_start=True),
             ArgumentError,

@@ -395,3 +395,15 @@ def test_a_name_in_place_of_an_object_is_refused(coreaudio: Worlds) -> None:
     system = hal.connect(coreaudio(1).driver)
     with pytest.raises(ArgumentTypeError, match=r"give an object, such as hal.device\('Desk'\)"):
         system.default_output_device = "Desk"
+
+
+def test_an_object_is_no_list_and_a_question_is_checked(coreaudio: Worlds) -> None:
+    world = coreaudio()
+    system = hal.connect(world.driver)
+    with pytest.raises(TypeError, match="not iterable"):
+        list(system)  # type: ignore[call-overload]
+    for number in (-5, 2**32):
+        with pytest.raises(ArgumentError, match="possible are numbers from 0 to 4294967295"):
+            system.ask("id2p", number)
+    with pytest.raises(DeviceNotFoundError, match="there are: none"):
+        system.device("x")

@@ -77,9 +77,10 @@ def test_changes_that_are_not_read_are_merged(coreaudio: Worlds) -> None:
         device.buffer_frames = 512
         device.buffer_frames = 256
         world.advance(0.05)
-        world.driver.notifier.ring()
+        world.driver.changes.dispatch()
+        until(lambda: not changes._dirty and list(changes._values.values()) == [256])
         with pytest.raises(StreamTimeoutError):
-            changes.wait(0.05)
+            changes.wait(0)
 
 
 def test_lists_and_defaults_of_the_system(coreaudio: Worlds) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from voicecoil.arguments import check_seconds, shown
+from voicecoil.arguments import check_count, check_seconds, shown
 from voicecoil.drivers.coreaudio.hal import GLOBAL, SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import (
     BAD_STREAM,
@@ -59,6 +59,11 @@ class SubDevicePlan:
         Quality of the resampling; None: the HAL's default.
     input_latency_frames, output_latency_frames : int
         Latency to assume in addition to the reported one.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        A value is impossible.
     """
 
     device: Device
@@ -66,6 +71,14 @@ class SubDevicePlan:
     quality: DriftQuality | None = None
     input_latency_frames: int = 0
     output_latency_frames: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device", _device(self.device, f"device={shown(self.device)}"))
+        if self.quality is not None:
+            most = int(DriftQuality.MAX)
+            check_count(self.quality, "quality", f"a DriftQuality, 0 to {most}", most=most)
+        for name in ("input_latency_frames", "output_latency_frames"):
+            check_count(getattr(self, name), name, "0 frames or more")
 
     def _description(self, main: Device) -> dict[str, Any]:
         drift = self.drift_correction
@@ -99,8 +112,12 @@ def create(
 ) -> AggregateDevice:
     """Create an aggregate device; see `System.create_aggregate`."""
     seconds = check_seconds(timeout_s, "timeout_s")
-    plans = [_plan(one) for one in devices]
+    plans, taps = _plans(devices), _listed(taps, "taps")
+    main = None if main is None else _device(main, f"main={shown(main)}")
     _check(name, plans, main, taps, private, tap_auto_start)
+    for text, example in ((uid, "uid"), (clock, "clock")):
+        if text is not None and not isinstance(text, str):
+            raise ArgumentTypeError(f"{example}={shown(text)}: give a UID, which is a text")
     uid = uid or f"voicecoil-{os.getpid()}-{uuid.uuid4()}"
     description: dict[str, Any] = {"uid": uid, "name": name, "subdevices": []}
     description["private"] = int(private)
@@ -144,17 +161,32 @@ def create(
     return cast("AggregateDevice", made)
 
 
-def _plan(one: Device | SubDevicePlan) -> SubDevicePlan:
+def _listed(value: Any, name: str) -> list[Any]:
+    try:
+        return list(value)
+    except TypeError:
+        raise ArgumentTypeError(f"{name}={shown(value)}: give a list") from None
+
+
+def _device(one: Any, given: str) -> Device:
+    """The whole device, because a part of it such as `device.input` is another object."""
     from voicecoil.hal.device import Device
 
-    if isinstance(one, SubDevicePlan):
-        return one
     if not isinstance(one, Device):
         raise ArgumentTypeError(
-            f"devices=[{shown(one)}]: give objects of hal.Device, such as "
+            f"{given}: give objects of hal.Device, such as "
             + or_by_uid(one, "hal.device('a name or UID')")
         )
-    return SubDevicePlan(one._whole())
+    return one._whole()
+
+
+def _plans(devices: Any) -> list[SubDevicePlan]:
+    return [
+        one
+        if isinstance(one, SubDevicePlan)
+        else SubDevicePlan(_device(one, f"devices=[{shown(one)}]"))
+        for one in _listed(devices, "devices")
+    ]
 
 
 def _check(
@@ -165,7 +197,8 @@ def _check(
     private: bool,
     tap_auto_start: bool,
 ) -> None:
-    from voicecoil.hal.device import AggregateDevice, Device
+    from voicecoil.hal.device import AggregateDevice
+    from voicecoil.hal.objects import Tap
 
     if not isinstance(name, str):
         raise ArgumentTypeError(f"name={shown(name)}: give the aggregate device a name")
@@ -181,8 +214,12 @@ def _check(
             )
         if uids.count(plan.device.uid) > 1:
             raise ArgumentError(f"{shown(plan.device)} is there twice")
-    if main is not None and not isinstance(main, Device):
-        raise ArgumentTypeError(f"main={shown(main)}: give one of the devices")
+    for tap in taps:
+        if not isinstance(tap, Tap):
+            raise ArgumentTypeError(
+                f"taps=[{shown(tap)}]: give objects of hal.Tap, such as those of "
+                "hal.system.tap_list"
+            )
     if main is not None and main.uid not in uids:
         raise ArgumentError(f"main={shown(main)} is none of the devices")
     if tap_auto_start and not (private and taps):
@@ -280,7 +317,7 @@ def replace(device: AggregateDevice, devices: Sequence[Device]) -> list[str]:
     The device goes away for a moment, so `HalObject.set` cannot wait for it.
     """
     connection, uid, row = device._connection, device.uid, device._row("grup")
-    plans = [_plan(one) for one in devices]
+    plans = _plans(devices)
     _check("name", plans, None, (), True, False)
     wanted = [plan.device.uid for plan in plans]
     what = f"changing the devices of {device!r}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import ClassVar, Self, cast
 
 from voicecoil.arguments import shown
@@ -19,6 +20,7 @@ from voicecoil.hal.exclusive import ExclusiveFormat, Hogged, Muted
 from voicecoil.hal.object import HalObject
 from voicecoil.hal.owned import Owned
 from voicecoil.hal.reading import PLAY_THROUGH
+from voicecoil.hal.restored import end_block
 from voicecoil.hal.setting import Temporarily
 from voicecoil.hal.values import Range, StreamFormat
 
@@ -400,9 +402,17 @@ class AggregateDevice(tables.AudioAggregateDeviceProperties, Device):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        with contextlib.suppress(ForkedError):  # in a child, the device is the parent's
-            self.destroy()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        def end() -> None:
+            with contextlib.suppress(ForkedError):  # in a child, the device is the parent's
+                self.destroy()
+
+        end_block(end, error)
 
 
 class EndPointDevice(tables.AudioEndPointDeviceProperties, Device):

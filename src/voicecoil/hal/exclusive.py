@@ -14,9 +14,9 @@ from voicecoil.errors import (
     ArgumentTypeError,
     DeviceLostError,
     DriverError,
-    VoicecoilError,
 )
 from voicecoil.hal import levels
+from voicecoil.hal.restored import end_block
 from voicecoil.hal.setting import Temporarily
 from voicecoil.hal.values import StreamFormat
 
@@ -44,12 +44,7 @@ class _Together:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            self._open.pop().close()
-        except VoicecoilError as second:
-            if error is None:
-                raise
-            error.add_note(str(second))  # the error of the block is told
+        end_block(self._open.pop().close, error)
 
 
 class _HogMode(Temporarily):

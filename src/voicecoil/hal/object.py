@@ -10,6 +10,7 @@ from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
 from voicecoil.drivers.coreaudio.status import DEAD
 from voicecoil.errors import (
+    ArgumentError,
     ArgumentTypeError,
     DriverError,
     PropertyMissingError,
@@ -74,6 +75,9 @@ class HalObject(AudioObjectProperties, Identified):
 
     _kind: ClassVar[str] = "AudioObject"
     _aliases: ClassVar[dict[str, str]] = {}  # further names of properties, and their selectors
+
+    # Otherwise a loop over an object, or `in`, would ask for the property 0.
+    __iter__: ClassVar[None] = None
 
     # ---- addresses ----
 
@@ -194,7 +198,12 @@ class HalObject(AudioObjectProperties, Identified):
         """
         row = self._row(name)
         if row.qualifier in ("pid", "u32"):
-            qualifier: Qualifier = codec.code_of(question).to_bytes(4, "little", signed=False)
+            number = codec.code_of(question)
+            if not 0 <= number < 2**32:
+                raise ArgumentError(
+                    f"{row.name} of {shown(question)}: possible are numbers from 0 to {2**32 - 1}"
+                )
+            qualifier: Qualifier = number.to_bytes(4, "little")
             question = None
         elif row.qualifier is not None:
             qualifier, question = question, None

@@ -101,7 +101,7 @@ class System(HalObject, tables.AudioSystemObjectProperties):
         matching = [one for one in found if name in (one.uid, one._name)]
         if len(matching) == 1:
             return matching[0]
-        known = "; ".join(f"{one._name!r} (uid {one.uid!r})" for one in matching or found)
+        known = "; ".join(f"{one._name!r} (uid {one.uid!r})" for one in matching or found) or "none"
         few = f"{len(matching)} devices are called {shown(name)}, choose by UID: {known}"
         none = f"CoreAudio has no device with the name or UID {shown(name)}; there are: {known}"
         raise DeviceNotFoundError(few if matching else none)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from voicecoil.errors import StreamStateError, VoicecoilError
 from voicecoil.lifetime import exit_and_fork
 
-__all__ = ["Restored"]
+__all__ = ["Restored", "end_block"]
 
 _made: dict[int, Restored] = {}  # by id, in the order in which they were made
 
@@ -35,6 +35,16 @@ def _alone() -> Iterator[None]:
     finally:
         if held:
             _lock.release()
+
+
+def end_block(end: Callable[[], object], error: BaseException | None) -> None:
+    """Ends a ``with`` block, whose `error` is told if its end fails, too."""
+    try:
+        end()
+    except VoicecoilError as second:
+        if error is None:
+            raise
+        error.add_note(str(second))
 
 
 class Restored:
