@@ -96,20 +96,15 @@ def doctor(
             _print(finding)
 
     try:
-        for one in [overview.overview(), *overview.systems(), *overview.devices(subject)]:
-            show(one)
-        for one in consent.consent(subject):
+        seen = [overview.overview(), *overview.systems(), *overview.devices(subject)]
+        for one in [*seen, *consent.consent(subject)]:
             show(one)
         _examine(subject, chosen, keep, show)
     except KeyboardInterrupt:
         interrupted = True
     if json:
-        print_json(
-            {
-                "findings": [one.as_json() for one in found],
-                "interrupted": interrupted,
-            }
-        )
+        findings = [one.as_json() for one in found]
+        print_json({"findings": findings, "interrupted": interrupted})
     else:
         counts: Counter[str] = Counter(one.verdict for one in found)
         end = ", interrupted" if interrupted else ""

@@ -119,18 +119,13 @@ def create(
         if text is not None and not isinstance(text, str):
             raise ArgumentTypeError(f"{example}={shown(text)}: give a UID, which is a text")
     uid = uid or f"voicecoil-{os.getpid()}-{uuid.uuid4()}"
-    description: dict[str, Any] = {"uid": uid, "name": name, "subdevices": []}
-    description["private"] = int(private)
-    description["stacked"] = int(stacked)
-    if plans:
-        leader = main or plans[0].device
-        description["subdevices"] = [plan._description(leader) for plan in plans]
-        description["master"] = leader.uid
-    if clock is not None:
-        description["clock"] = clock
-    if taps:
-        description["taps"] = [{"uid": str(one._key), "drift": 1} for one in taps]
-        description["tapautostart"] = int(tap_auto_start)
+    description: dict[str, Any] = {
+        "uid": uid,
+        "name": name,
+        "private": int(private),
+        "stacked": int(stacked),
+        **_parts(plans, main, clock, taps, tap_auto_start),
+    }
     connection = system._connection
     what = f"creating the aggregate device {name!r}"
 
@@ -159,6 +154,27 @@ def create(
         _leftovers.discard(uid)
         raise
     return cast("AggregateDevice", made)
+
+
+def _parts(
+    plans: list[SubDevicePlan],
+    main: Device | None,
+    clock: str | None,
+    taps: list[Tap],
+    tap_auto_start: bool,
+) -> dict[str, Any]:
+    """Returns the devices, the clock and the taps in the description of an aggregate device."""
+    parts: dict[str, Any] = {"subdevices": []}
+    if plans:
+        leader = main or plans[0].device
+        parts["subdevices"] = [plan._description(leader) for plan in plans]
+        parts["master"] = leader.uid
+    if clock is not None:
+        parts["clock"] = clock
+    if taps:
+        parts["taps"] = [{"uid": str(one._key), "drift": 1} for one in taps]
+        parts["tapautostart"] = int(tap_auto_start)
+    return parts
 
 
 def _listed(value: Any, name: str) -> list[Any]:
