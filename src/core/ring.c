@@ -156,14 +156,10 @@ uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) {
 }
 
 void vc_ring_skip_to(vc_ring *ring, uint64_t position) {
-    vc_slices old;
-    uint64_t read = vc_ring_total_read(ring);
-    while (read < position) {
-        uint64_t left = position - read;
-        uint32_t most = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
-        uint32_t dropped = vc_ring_peek(ring, most, &old);
-        vc_ring_release(ring, dropped);
-        read += dropped;
+    ring->seen_written = vc_ring_total_written(ring);
+    uint64_t end = position < ring->seen_written ? position : ring->seen_written;
+    if (end > vc_ring_total_read(ring)) {
+        atomic_store_explicit(&ring->read, end, memory_order_release);
     }
 }
 

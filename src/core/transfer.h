@@ -44,8 +44,8 @@ void vc_ring_commit(vc_ring *ring, uint32_t frames) VC_REALTIME;
 uint32_t vc_ring_peek(vc_ring *ring, uint32_t frames, vc_slices *slices) VC_REALTIME;
 /* Returns the first `frames` of the borrowed frames to the producer. [consumer] */
 void vc_ring_release(vc_ring *ring, uint32_t frames) VC_REALTIME;
-/* Drops the frames before a position, which counts from the first frame that was ever written. All
- * of them must be readable. [consumer] */
+/* Drops the readable frames before a position, which counts from the first frame that was ever
+ * written. [consumer] */
 void vc_ring_skip_to(vc_ring *ring, uint64_t position) VC_REALTIME;
 /* vc_ring_write reserves room, copies frames and commits them. vc_ring_read peeks at frames, copies
  * them and releases them. Both return the number of copied frames. */

@@ -76,6 +76,25 @@ static void slices_around_the_wrap(void) {
     }
 }
 
+/* Before the fix, the consumer waited here until the producer had written so many frames. */
+static void a_skip_beyond_the_last_frame_does_not_wait(void) {
+    float in[8], out[8];
+    vc_ring *ring = vc_ring_new(8, 1);
+    fill(in, 1, 8, 0);
+    CHECK_INT(vc_ring_write(ring, in, 5), 5);
+    vc_ring_skip_to(ring, 3);
+    CHECK_INT(vc_ring_readable(ring), 2);
+    vc_ring_skip_to(ring, 2);
+    CHECK_INT(vc_ring_readable(ring), 2);
+    vc_ring_skip_to(ring, 7);
+    CHECK_INT(vc_ring_readable(ring), 0);
+    CHECK_INT(vc_ring_total_read(ring), 5);
+    CHECK_INT(vc_ring_write(ring, in + 5, 3), 3);
+    CHECK_INT(vc_ring_read(ring, out, 8), 3);
+    CHECK_CODED(out, 1, 3, 5);
+    vc_ring_free(ring);
+}
+
 static void uncommitted_frames_are_not_readable(void) {
     vc_slices slices;
     vc_ring *ring = vc_ring_new(8, 1);
@@ -174,6 +193,7 @@ int main(void) {
     RUN(a_ring_that_cannot_hold_as_much_is_not_made);
     RUN(every_slot_is_used);
     RUN(slices_around_the_wrap);
+    RUN(a_skip_beyond_the_last_frame_does_not_wait);
     RUN(uncommitted_frames_are_not_readable);
     RUN(the_end_comes_after_the_last_frame);
     RUN(two_threads_and_an_onlooker);
