@@ -139,14 +139,18 @@ int64_t vc_clip_started_ns(const vc_clip *clip) { return atomic_load(&clip->star
 int64_t vc_clip_late_ns(const vc_clip *clip) { return atomic_load(&clip->late_ns); }
 
 uint64_t vc_clip_heard(const vc_clip *clip, int64_t frame, uint32_t *moves) {
-    uint64_t base, mixed;
-    double heard;
-    do {
+    uint64_t base = 0;
+    double heard = 0.0;
+    for (int i = 0; i < VC_HEARD_TRIES; i++) {
+        uint32_t begun = vc_heard_begin_read(&clip->heard);
         *moves = atomic_load(&clip->moves);
         base = atomic_load(&clip->base);
-        mixed = atomic_load(&clip->position);
-        heard = vc_heard_at(&clip->heard, frame, (double)mixed, (double)base);
-    } while (*moves % 2 == 1 || *moves != atomic_load(&clip->moves));
+        double mixed = (double)atomic_load(&clip->position);
+        heard = vc_heard_at(&clip->heard, frame, mixed, (double)base);
+        if (vc_heard_end_read(&clip->heard, begun)) {
+            break;
+        }
+    }
     return heard > (double)base ? (uint64_t)(heard + 1e-6) : base;
 }
 

@@ -67,10 +67,10 @@ struct vc_clip {
     _Atomic int64_t started_at;
     _Atomic int64_t started_ns;
     _Atomic int64_t late_ns;
-    /* Jumps, times two. It is odd while a jump changes `position`, `base` and `heard`. */
+    /* Jumps. A jump changes this together with `position`, `base` and `heard`. */
     _Atomic uint32_t moves;
-    _Atomic uint64_t base; /* the first frame, or the destination of the newest jump */
-    vc_heard heard;        /* its times are frames of the mixer */
+    _Atomic uint64_t base;  /* the first frame, or the destination of the newest jump */
+    vc_heard heard;         /* its times are frames of the mixer */
 };
 
 /* ---- clip.c ---- */

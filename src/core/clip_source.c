@@ -246,11 +246,10 @@ bool vc_clip_jump_if_known(vc_clip *clip) {
     clip->filled = 1;
     clip->phase = 0.0;
     clip->now_at = frame;
+    vc_heard_begin_clear(&clip->heard); /* vc_clip_heard reads the three words below as well */
     atomic_fetch_add(&clip->moves, 1);
     atomic_store(&clip->base, frame);
     atomic_store(&clip->position, frame);
-    vc_heard_begin_clear(&clip->heard);
     vc_heard_end_clear(&clip->heard);
-    atomic_fetch_add(&clip->moves, 1);
     return true;
 }

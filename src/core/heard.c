@@ -2,8 +2,8 @@
  *
  * The IO thread writes the lines. Readers copy what they need and begin again if the IO thread has
  * changed a line meanwhile. This is a sequence lock: as in kept.h, fences order the relaxed words
- * against the count of changes. Sequentially consistent stores took 30 ns of the IO thread
- * for each voice and block, if the clock of the device jitters. */
+ * against the count of changes. Sequentially consistent stores took 30 ns of the IO thread for each
+ * voice and block, if the clock of the device jitters. */
 #include "heard.h"
 
 #include <math.h>
@@ -50,8 +50,7 @@ void vc_heard_end_clear(vc_heard *heard) {
     end_change(heard);
 }
 
-static double heard_at(const vc_heard *heard, int64_t at, double mixed,
-                       double otherwise) VC_REALTIME {
+double vc_heard_at(const vc_heard *heard, int64_t at, double mixed, double otherwise) {
     uint64_t count = LOAD(heard->count);
     uint64_t kept = count < VC_HEARD_LINES ? count : VC_HEARD_LINES;
     double most = mixed;
@@ -66,13 +65,11 @@ static double heard_at(const vc_heard *heard, int64_t at, double mixed,
     return otherwise;
 }
 
-double vc_heard_at(const vc_heard *heard, int64_t at, double mixed, double otherwise) {
-    uint32_t changes;
-    double position;
-    do {
-        changes = atomic_load_explicit(&heard->changes, memory_order_acquire);
-        position = heard_at(heard, at, mixed, otherwise);
-        atomic_thread_fence(memory_order_acquire);
-    } while (changes % 2 == 1 || changes != LOAD(heard->changes));
-    return position;
+uint32_t vc_heard_begin_read(const vc_heard *heard) {
+    return atomic_load_explicit(&heard->changes, memory_order_acquire);
+}
+
+bool vc_heard_end_read(const vc_heard *heard, uint32_t begun) {
+    atomic_thread_fence(memory_order_acquire);
+    return begun % 2 == 0 && begun == LOAD(heard->changes);
 }

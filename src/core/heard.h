@@ -33,12 +33,19 @@ typedef struct vc_heard {
 void vc_heard_note(vc_heard *heard, int64_t at, double position, int64_t until, double end,
                    double tolerance) VC_REALTIME;
 /* Forgets all lines, as after a jump. All changes between the two calls are one change for readers:
- * a reader that finds the same even `changes` before and after it reads has seen all of them or
- * none. [IO] */
+ * a reader for which vc_heard_end_read returns true has seen all of them or none. [IO] */
 void vc_heard_begin_clear(vc_heard *heard) VC_REALTIME;
 void vc_heard_end_clear(vc_heard *heard) VC_REALTIME;
 /* The position that is heard at the time `at`, at most `mixed`, the newest position; `otherwise` if
- * that is before the first line. [any] */
+ * that is before the first line. Call it between the two functions below. [any] */
 double vc_heard_at(const vc_heard *heard, int64_t at, double mixed, double otherwise) VC_REALTIME;
+/* A reader tries at most VC_HEARD_TRIES times to read between two changes, which takes some
+ * microseconds. It may have interrupted the IO thread in the middle of a change, on the same
+ * processor and with a higher priority. Then it would wait for ever. A line that is being written
+ * is not counted yet, so what the reader has found is right nevertheless, or is mixed from before
+ * and after a jump. vc_heard_end_read returns whether there was no change. [any] */
+enum { VC_HEARD_TRIES = 1000 };
+uint32_t vc_heard_begin_read(const vc_heard *heard) VC_REALTIME;
+bool vc_heard_end_read(const vc_heard *heard, uint32_t begun) VC_REALTIME;
 
 #endif

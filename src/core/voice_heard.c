@@ -7,15 +7,17 @@
 uint64_t vc_voice_heard(const vc_voice *voice, int64_t host_ns) {
     const vc_voice_config *config = &voice->config;
     const uint64_t length = config->loop_end - config->loop_begin;
-    uint64_t position, laps;
-    uint32_t changes;
-    do {
-        changes = atomic_load(&voice->heard.changes);
+    uint64_t position = 0, laps = 0;
+    for (int i = 0; i < VC_HEARD_TRIES; i++) {
+        uint32_t begun = vc_heard_begin_read(&voice->heard);
         double base = (double)atomic_load(&voice->base), mixed = atomic_load(&voice->reached);
         double heard = vc_heard_at(&voice->heard, host_ns, mixed, base);
         position = (uint64_t)(fmax(heard, 0.0) + 1e-2); /* times are rounded to ticks of a clock */
         laps = atomic_load(&voice->laps);
-    } while (changes % 2 == 1 || changes != atomic_load(&voice->heard.changes));
+        if (vc_heard_end_read(&voice->heard, begun)) {
+            break;
+        }
+    }
     if (laps > 0 && position >= config->loop_end) {
         position -= vc_smaller_64(laps, (position - config->loop_begin) / length) * length;
     }
