@@ -223,3 +223,24 @@ def test_the_command_needs_coreaudio(tmp_path: Path, capsys: Any) -> None:
     assert run(["doctor", "--record", str(file), "--driver", "virtual"]) == 1
     assert "has no HAL" in capsys.readouterr().err
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["missing/mac.json"], "give a file in a folder that exists"),
+        ([".", "--json"], "give a file in a folder that exists"),
+        (["mac.json", "--device", "x"], "leave --device out"),
+        (["mac.json", "--tests", "none"], "leave --tests out"),
+        (["mac.json", "--keep", "x.wav"], "leave --keep out"),
+    ],
+)
+def test_what_a_recording_cannot_use_is_an_error_at_once(
+    more: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # The virtual driver has no HAL. That would be the error if the recording had begun.
+    assert run(["doctor", "--driver", "virtual", "--record", *more]) != 0
+    written = capsys.readouterr()
+    assert told in written.err + written.out
+    assert list(tmp_path.iterdir()) == []

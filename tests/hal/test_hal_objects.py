@@ -6,6 +6,7 @@ import _thread
 import os
 import threading
 
+import numpy as np
 import pytest
 
 import voicecoil as vc
@@ -407,3 +408,12 @@ def test_an_object_is_no_list_and_a_question_is_checked(coreaudio: Worlds) -> No
             system.ask("id2p", number)
     with pytest.raises(DeviceNotFoundError, match="there are: none"):
         system.device("x")
+
+
+def test_a_number_of_numpy_is_a_number(coreaudio: Worlds) -> None:
+    device = hal.connect(coreaudio(3).driver).device("USBDuplex:1")
+    assert device.set("fsiz", np.int64(256)) == device.buffer_frames == 256
+    assert device.set("fsiz", np.int64(5)) == device.buffer_frames == device.buffer_range.low
+    assert device.set("nsrt", np.float32(96_000)) == 96_000
+    with pytest.raises(ArgumentTypeError, match="possible is a whole number"):
+        device.set("fsiz", np.float64(256))

@@ -81,6 +81,7 @@ def doctor(
     if not 0 < seconds <= MAX_S:
         raise ArgumentError(f"--seconds {seconds:g}: use more than 0 and at most {MAX_S:g} s")
     if record is not None:
+        _check_record(record, {"--device": device, "--tests": tests, "--keep": keep})
         return _record(record, driver, seconds, json)
     chosen = _chosen(tests)
     system = get_driver(driver)
@@ -112,6 +113,15 @@ def doctor(
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if any(one.verdict == "failed" for one in found) else 0
+
+
+def _check_record(file: Path, others: dict[str, object]) -> None:
+    """Refuses what a recording has no use for, and a file that cannot be written after it."""
+    for option, value in others.items():
+        if value is not None:
+            raise ArgumentError(f"--record tests nothing: leave {option} out, or --record")
+    if file.is_dir() or not file.parent.is_dir():
+        raise ArgumentError(f"--record {shown(str(file))}: give a file in a folder that exists")
 
 
 def _record(file: Path, driver: str | None, seconds: float, json: bool) -> int:

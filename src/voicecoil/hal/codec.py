@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -318,9 +319,7 @@ def _to_u32(row: PropertyRow, value: Any) -> bytes:
         value = code_of(value) if known is None else known
     elif row.meaning == "code":
         value = code_of(value)
-    if not isinstance(value, int):
-        raise TypeError("a whole number is needed")
-    return int(value).to_bytes(4, "little")
+    return operator.index(value).to_bytes(4, "little")
 
 
 def _to_float(layout: str) -> Callable[[PropertyRow, Any], bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import partial
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.arguments import check_seconds, shown
@@ -132,10 +133,10 @@ class _Set:
             limits = Range(0.0, 1.0)
         if self.row.range is not None:
             limits = self._limits(self.row.range)
-        if limits is None or not isinstance(value, int | float):
+        if limits is None or not isinstance(value, Real):  # numbers of NumPy are Real, too
             return value
-        near = min(max(value, limits.low), limits.high)
-        return near if isinstance(value, float) else int(near)
+        near = min(max(float(value), limits.low), limits.high)
+        return int(near) if isinstance(value, Integral) else float(near)
 
     def _limits(self, text: str) -> Range | None:
         try:
