@@ -234,7 +234,7 @@ static void write_newest_note(vc_lead *lead, const vc_block *block, uint32_t exc
                  .lead = lead->applied,
                  .gap = lead->gap_frames};
     vc_mailbox_write(lead->newest, &told);
-    atomic_fetch_add_explicit(&lead->lost, block->lost_frames + block->starved_frames,
+    atomic_fetch_add_explicit(&lead->lost, (uint64_t)block->lost_frames + block->starved_frames,
                               memory_order_relaxed);
     atomic_store_explicit(&lead->exchanged, position, memory_order_release);
 }

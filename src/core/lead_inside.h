@@ -34,7 +34,7 @@ typedef struct note {
     vc_time now;
     vc_time input;
     vc_time output; /* output time of the frame that is exchanged at `position` */
-    uint32_t lost;  /* frames lost before the frame at `position` */
+    uint64_t lost;  /* frames lost before the frame at `position` */
     uint32_t lead;  /* without input: the lead that the IO thread has in force */
     uint32_t gap;   /* without input: frames of the gap that is being played */
 } note;
@@ -55,7 +55,7 @@ struct vc_lead {
 
     /* Shared by the threads. */
     _Atomic uint64_t exchanged; /* without input: frames exchanged */
-    _Atomic uint32_t lost;      /* without input: frames lost since the last block */
+    _Atomic uint64_t lost;      /* without input: frames lost since the last block */
     _Atomic uint64_t stop_at; /* with input: frames that had arrived when the stop was requested */
     _Atomic bool stopping;
     _Atomic bool called;    /* the worker is in `process` */
@@ -71,7 +71,7 @@ struct vc_lead {
     int64_t owed;     /* frames by which the next output comes too late; negative: too early */
     hole *holes;      /* holes not reached yet: a circular list, the oldest at `first_hole` */
     uint32_t first_hole, hole_count, hole_room;
-    uint32_t pending_lost; /* lost frames that no note has reported yet */
+    uint64_t pending_lost; /* lost frames that no note has reported yet */
     bool gap;              /* the device starves */
     uint32_t gap_cause;
     uint32_t gap_frames; /* without input: frames of this gap by which the lead has not grown */

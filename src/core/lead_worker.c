@@ -3,6 +3,11 @@
 
 #include <assert.h>
 
+static void add_lost(vc_block *block, uint64_t frames) {
+    uint64_t all = block->lost_frames + frames;
+    block->lost_frames = all < UINT32_MAX ? (uint32_t)all : UINT32_MAX;
+}
+
 /* Sets the times of the block that begins at `start`, and the frames lost before it, from the notes
  * of the cycles that brought its frames. */
 static void times_of_input(vc_lead *lead, uint64_t start, vc_block *block) {
@@ -14,7 +19,7 @@ static void times_of_input(vc_lead *lead, uint64_t start, vc_block *block) {
         if (lead->has_next) {
             break;
         }
-        block->lost_frames += lead->next.lost;
+        add_lost(block, lead->next.lost);
         lead->now = lead->next.now;
         if (lead->next.position <= start) {
             lead->current = lead->next;
@@ -44,7 +49,7 @@ static void times_of_output(vc_lead *lead, uint64_t start, vc_block *block) {
     block->now = newest->now;
     block->input_time = newest->input;
     block->output_time = vc_lead_later(lead, newest->output, ahead);
-    block->lost_frames = atomic_exchange_explicit(&lead->lost, 0, memory_order_relaxed);
+    add_lost(block, atomic_exchange_explicit(&lead->lost, 0, memory_order_relaxed));
 }
 
 static void set_interleaved(vc_audio *audio, float *data, uint32_t channels) {

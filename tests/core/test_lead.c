@@ -284,6 +284,41 @@ static void frames_lost_by_the_device_are_reported_in_their_block(void) {
     drop(a);
 }
 
+static int32_t note_lost(vc_block *block, void *user) {
+    *(uint64_t *)user += block->lost_frames;
+    return VC_CONTINUE;
+}
+
+/* As after a callback that did not return for a day. Before the fix the number began at 0 again. */
+static void more_than_2_to_the_32_lost_frames_are_reported_as_the_most(void) {
+    for (uint32_t inputs = 0; inputs < 2; inputs++) {
+        uint64_t told = 0;
+        float memory[64] = {0}, own[64];
+        const vc_lead_config config = {.input_channels = inputs,
+                                       .output_channels = 1 - inputs,
+                                       .block_frames = 64,
+                                       .max_period_frames = 32,
+                                       .lead_frames = 64,
+                                       .samplerate_hz = 48000.0,
+                                       .input_block = own,
+                                       .output_block = own,
+                                       .process = note_lost,
+                                       .user = &told};
+        const vc_audio mono = {
+            .data = memory, .frame_stride = 1, .channel_stride = 1, .channels = 1};
+        vc_lead *lead = vc_lead_new(&config);
+        vc_lead_start(lead);
+        for (int i = 0; i < 2; i++) {
+            vc_block block = {.frames = 32, .lost_frames = UINT32_MAX - 1000, .input = mono};
+            block.output = mono;
+            CHECK_INT(vc_lead_process(&block, lead), VC_CONTINUE);
+        }
+        CHECK(vc_lead_make(lead));
+        CHECK_INT(told, UINT32_MAX);
+        vc_lead_free(lead);
+    }
+}
+
 /* With cycles of one frame, the queue of notes about losses is full long before the ring is. */
 static void a_loss_without_room_for_its_note_is_reported_later_and_once(void) {
     ahead *a = make(1, 0, 64, 64, 256);
@@ -411,6 +446,7 @@ int main(void) {
     RUN(cycles_longer_than_the_lead_are_not_silent_for_ever);
     RUN(a_gap_is_reported_with_its_cause);
     RUN(frames_lost_by_the_device_are_reported_in_their_block);
+    RUN(more_than_2_to_the_32_lost_frames_are_reported_as_the_most);
     RUN(a_loss_without_room_for_its_note_is_reported_later_and_once);
     RUN(after_the_codes_end_all_its_frames_are_played);
     RUN(an_error_ends_at_once);
