@@ -213,6 +213,12 @@ PAIRS = {
         "device.temporarily('volume_scalar', 0.5)",
         "device.output.temporarily('volume_scalar', 0.25)",
     ),
+    "hog of a part": ("device.hogged()", "device.output.hogged()"),
+    "buffer of a part": (
+        "device.buffer_frames_set(1024)",
+        "device.output.buffer_frames_set(128)",
+    ),
+    "rate of a part": ("device.output.samplerate_set(44_100)", "device.samplerate_set(96_000)"),
     "a scope": (
         "device.temporarily('volume_scalar', 0.5)",
         "device.temporarily('volume_scalar', 0.25, 'output', 0)",

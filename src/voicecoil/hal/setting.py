@@ -312,12 +312,13 @@ class Temporarily(Restored):
         return place or self._where
 
     def _is_same_setting(self, other: Restored) -> bool:
-        return (
-            isinstance(other, Temporarily)
-            and other._row.selector == self._row.selector
-            and other._where == self._where
-            and other._thing._whole() == self._thing._whole()
-        )
+        return isinstance(other, Temporarily) and other._setting() == self._setting()
+
+    def _setting(self) -> tuple[object, ...]:
+        """What distinguishes the setting. Some properties are the same in each scope."""
+        scope, element = self._where
+        place = element if self._row.scopes == "any" else (scope, element)
+        return self._row.selector, place, self._thing._whole()
 
     def _take_over(self, earlier: Restored) -> None:
         assert isinstance(earlier, Temporarily)
