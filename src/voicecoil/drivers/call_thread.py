@@ -194,10 +194,10 @@ class CallThread:
             done = idle.hand_over(partial(self._run_handed, idle, job), timeout_s)
         except BaseException:
             if idle.abandoned:
-                self._give_up(idle, job, timeout_s)
+                self._give_up(idle, job, hung=False)
             raise
         if done is None:
-            self._give_up(idle, job, 0.0)
+            self._give_up(idle, job, hung=True)
             raise job.timed_out()
         if not done:
             return NotAsked.BUSY
@@ -258,7 +258,7 @@ class CallThread:
             with self._changed:
                 self._tidy(name, partial(self.ensure, name, work))
 
-    def gave_up(self, idle: Idle, name: str, timeout_s: float) -> None:
+    def gave_up(self, idle: Idle, name: str, deadline: float, hung: bool) -> None:
         """Notes that a request of `idle` was given up. Its thread is replaced at the deadline.
 
         Parameters
@@ -266,14 +266,17 @@ class CallThread:
         idle : Idle
         name : str
             Description of the request.
-        timeout_s : float
-            Time until the deadline, s.
+        deadline : float
+            That of the request, on the clock of `time.monotonic`, s. An interruption of its wait
+            does not move it, because other calls wait for the thread until then.
+        hung : bool
+            The request has missed its deadline. The thread is replaced now.
         """
-        self._give_up(idle, Job(name, lambda: None, timeout_s), timeout_s)
+        job = Job(name, lambda: None, 0.0)
+        job.deadline = deadline
+        self._give_up(idle, job, hung)
 
-    def _give_up(self, idle: Idle, job: Job, timeout_s: float) -> None:
-        job.deadline = time.monotonic() + timeout_s
-
+    def _give_up(self, idle: Idle, job: Job, hung: bool) -> None:
         def note() -> None:
             with self._changed:
                 handed = self._handed
@@ -284,7 +287,7 @@ class CallThread:
                 self._idle_jobs[id(idle)] = job
                 self._unsettled.add(job)
                 self._current = job
-                if timeout_s <= 0:
+                if hung:
                     self._replace()
                 self._changed.notify_all()
 

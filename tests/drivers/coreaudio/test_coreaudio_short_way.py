@@ -138,6 +138,46 @@ def test_a_signal_handler_does_not_wait_longer_than_the_deadline_of_what_it_inte
     assert device.get("lnam") == name
 
 
+class SignalError(Exception):
+    """Raised by a signal handler, like KeyboardInterrupt."""
+
+
+def test_an_interruption_does_not_move_the_deadline(coreaudio: Worlds) -> None:
+    """The next call waits for the hanging one until this deadline."""
+    world = coreaudio(3, timeouts=Timeouts(call_s=LONG_S))
+    driver, device = world.driver, hal.connect(world.driver).device("USBDuplex:1")
+    interrupted_at: list[float] = []
+
+    def handler(*_: object) -> None:
+        interrupted_at.append(time.monotonic())
+        raise SignalError
+
+    def interrupt() -> None:
+        world.library.sim_wait_blocked(1, 20_000)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        for what, get in (
+            ("fsiz", lambda: device.buffer_frame_size),  # a number
+            ("lmak", lambda: device.manufacturer),  # a call
+        ):
+            get()
+            world.device("USBDuplex:1").hang(what=what)
+            interrupting = threading.Thread(target=interrupt)
+            interrupting.start()
+            with pytest.raises(SignalError):
+                get()
+            interrupting.join(LONG_S)
+            given_up = driver._call_thread._current
+            assert given_up.deadline < interrupted_at.pop() + LONG_S
+            world.device("USBDuplex:1").hang(0, what=what)
+            until(lambda: world.release_hung() or driver.settle(0.0))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        world.release_hung()
+
+
 def test_a_call_that_another_thread_took_over_is_a_timeout(coreaudio: Worlds) -> None:
     thread = coreaudio(3).driver._call_thread
     thread.call("the first call", lambda: None, LONG_S)  # starts the thread

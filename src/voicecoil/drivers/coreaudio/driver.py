@@ -147,7 +147,7 @@ class CoreAudioDriver(Unique):
         except _hal.MissingSymbolError as error:
             raise missing(error, self.library.paths) from error
 
-    def gave_up(self, idle: _hal.Quick, name: str, thing: object, hung: bool) -> None:
+    def gave_up(self, idle: _hal.Quick, name: str, thing: object, hung: bool, began: float) -> None:
         """Notes that a get of the short way was given up.
 
         Parameters
@@ -159,9 +159,11 @@ class CoreAudioDriver(Unique):
             The object.
         hung : bool
             Raise the error for a call that has missed its deadline.
+        began : float
+            Time of its beginning on the clock of `time.monotonic`, s.
         """
         what, timeout_s = f"reading {name} of {thing!r}", self.timeouts.call_s
-        self._call_thread.gave_up(idle, what, 0.0 if hung else timeout_s)
+        self._call_thread.gave_up(idle, what, began + timeout_s, hung)
         if hung:
             raise StreamTimeoutError(
                 f"{what} did not return within {timeout_s:g} s; the call was abandoned. Replug "

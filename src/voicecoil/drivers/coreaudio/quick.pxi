@@ -137,8 +137,8 @@ cdef class Shortcut:
     thread : object
         Its `idle` is the `Quick` that serves at the moment, or None.
     driver : object
-        Its `timeouts.call_s` is the deadline, s. Its `gave_up(quick, name, thing, hung)` is called
-        if a request was given up.
+        Its `timeouts.call_s` is the deadline, s. Its `gave_up(quick, name, thing, hung, began)` is
+        called if a request was given up.
     """
 
     cdef Library library
@@ -176,13 +176,14 @@ cdef class Shortcut:
         return number(kind, request.data)
 
     cdef void wait(self, Quick quick, vc_quick_request *request, thing, name) except *:
+        began = monotonic()
         try:
             quick.wait(request, self.driver.timeouts.call_s)
         except HungError:
-            self.driver.gave_up(quick, name, thing, True)
+            self.driver.gave_up(quick, name, thing, True, began)
         except BaseException:
             if quick.abandoned:
-                self.driver.gave_up(quick, name, thing, False)
+                self.driver.gave_up(quick, name, thing, False, began)
             raise
 
 
