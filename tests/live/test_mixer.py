@@ -370,6 +370,28 @@ def test_wrong_sounds_a_full_mixer_and_a_closed_one(rig: Rig, mixing: Any) -> No
             call()
 
 
+def test_changes_of_a_closed_mixer_are_refused_and_those_of_its_voices_do_nothing(
+    rig: Rig, mixing: Any
+) -> None:
+    mixer = mixing()
+    group = mixer.group()
+    voice = group.play(sound_of(1000))
+    rig.step()
+    mixer.close()
+    for one in (mixer, group):
+        for change in (lambda one=one: setattr(one, "gain", 0.5), one.pause, one.resume):
+            with pytest.raises(vc.StreamClosedError, match="the mixer is closed"):
+                change()
+        assert (one.gain, one.paused) == (1.0, False)
+        one.stop()
+    voice.gain = voice.rate = 0.5
+    voice.pan = -1
+    voice.pause()
+    voice.resume()
+    voice.stop()
+    assert voice.state == "ended"
+
+
 def test_a_lost_device_ends_the_voices(rig: Rig, mixing: Any) -> None:
     mixer = mixing()
     voice = mixer.play(sound_of(1000))

@@ -257,6 +257,15 @@ def test_wrong_chunks_are_refused_at_once_and_disturb_nothing(playing: Any) -> N
     for call in (player.write, player.write_nowait):
         with pytest.raises(vc.StreamClosedError):
             call(coded(0, 1, 2))
+    for name, value in (("gain", 0.5), ("pan", -1), ("prebuffer_s", 0.01)):
+        kept = getattr(player, name)
+        with pytest.raises(vc.StreamClosedError):
+            setattr(player, name, value)
+        assert getattr(player, name) == kept
+    for call in (player.pause, player.resume):
+        with pytest.raises(vc.StreamClosedError):
+            call()
+    assert not player.paused
     with pytest.raises(vc.StreamClosedError):
         player.drain()
     with pytest.raises(vc.StreamClosedError):

@@ -84,7 +84,9 @@ class MixerFacts(WithPause):
         return self._max_voices
 
     def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
-        self._code.group_gain(0, gain, self._home.frames_of(ramp_s, "ramp_s"))
+        frames = self._home.frames_of(ramp_s, "ramp_s")
+        self._home.refuse_closed()
+        self._code.group_gain(0, gain, frames)
 
     def now_ns(self) -> int:
         """The current host time on the clock of `at_ns`, ns.

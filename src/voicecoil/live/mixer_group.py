@@ -68,6 +68,7 @@ class MixerGroup(WithPause):
 
     def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
         frames = self._home.frames_of(ramp_s, "ramp_s")
+        self._home.refuse_closed()
         self._home.code.group_gain(self._number, gain, frames)
 
     def stop(self, fade_s: float = RAMP_S) -> None:

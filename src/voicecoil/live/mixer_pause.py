@@ -32,8 +32,14 @@ class WithPause(WithGain):
         fade_s : float
             Duration of the fade, s. The fade ends with a block, so it can be longer by up to one
             block.
+
+        Raises
+        ------
+        StreamClosedError
+            The mixer is closed.
         """
         frames = self._home.frames_of(fade_s, "fade_s")
+        self._home.refuse_closed()
         self._home.paused.add(self._number)
         self._home.code.group_pause(self._number, True, frames)
 
@@ -44,7 +50,13 @@ class WithPause(WithGain):
         ----------
         fade_s : float
             Duration of the fade, s.
+
+        Raises
+        ------
+        StreamClosedError
+            The mixer is closed.
         """
         frames = self._home.frames_of(fade_s, "fade_s")
+        self._home.refuse_closed()
         self._home.paused.discard(self._number)
         self._home.code.group_pause(self._number, False, frames)

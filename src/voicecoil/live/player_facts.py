@@ -11,6 +11,7 @@ from voicecoil.drivers.protocol import Device, Latency
 from voicecoil.errors import ArgumentError
 from voicecoil.live.feed import Feed
 from voicecoil.live.marks import Mark, MarkBook
+from voicecoil.live.writing import Writer
 from voicecoil.sounds.gain import RAMP_S, WithPan, sides
 from voicecoil.streams.event_list import Events
 from voicecoil.streams.lifecycle import State
@@ -29,6 +30,7 @@ class PlayerFacts(WithPan):
     _stream: OutputStream
     _monitor: StreamMonitor
     _feed: Feed
+    _writer: Writer
     _book: MarkBook
     _samplerate: float
     _device_hz: float
@@ -157,6 +159,7 @@ class PlayerFacts(WithPan):
 
     def _set_levels(self, gain: float, pan: float, ramp_s: Any) -> None:
         frames = self._frames_of(check_seconds(ramp_s, "ramp_s"))
+        self._writer.refuse_closed()
         self._code.level(gain, *sides(pan), frames)
 
     @property
@@ -166,7 +169,9 @@ class PlayerFacts(WithPan):
 
     @prebuffer_s.setter
     def prebuffer_s(self, prebuffer_s: float) -> None:
-        self._prebuffer_s = check_buffer(self._buffer_s, prebuffer_s)[1]
+        seconds = check_buffer(self._buffer_s, prebuffer_s)[1]
+        self._writer.refuse_closed()
+        self._prebuffer_s = seconds
         self._code.prebuffer(math.ceil(self._prebuffer_s * self._device_hz))
 
     @property
@@ -181,8 +186,14 @@ class PlayerFacts(WithPan):
         ----------
         fade_s : float
             Duration of the fade, s.
+
+        Raises
+        ------
+        StreamClosedError
+            The player is closed.
         """
         frames = self._frames_of(check_fade(fade_s))
+        self._writer.refuse_closed()
         self._paused = True
         self._code.pause(True, frames)
 
@@ -193,8 +204,14 @@ class PlayerFacts(WithPan):
         ----------
         fade_s : float
             Duration of the fade, s.
+
+        Raises
+        ------
+        StreamClosedError
+            The player is closed.
         """
         frames = self._frames_of(check_fade(fade_s))
+        self._writer.refuse_closed()
         self._paused = False
         self._code.pause(False, frames)
 

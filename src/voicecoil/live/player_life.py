@@ -9,7 +9,7 @@ from voicecoil.arguments import check_fade
 from voicecoil.lifetime.tasks import running_loop
 from voicecoil.live.output_life import OutputLife
 from voicecoil.live.player_facts import PlayerFacts
-from voicecoil.live.writing import Done, Writer
+from voicecoil.live.writing import Done
 from voicecoil.sounds.gain import RAMP_S
 from voicecoil.streams.lifecycle import STOP_TIMEOUT_S
 
@@ -19,7 +19,6 @@ __all__ = ["PlayerLife"]
 class PlayerLife(OutputLife, PlayerFacts):
     """Starts and ends a player. `Player` writes to it."""
 
-    _writer: Writer
     _loop: object = None  # the one whose tasks never block
 
     def drain(self, timeout: float | None = None) -> Done:
