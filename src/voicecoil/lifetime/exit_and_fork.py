@@ -35,6 +35,7 @@ __all__ = [
     "is_ending",
     "on_listener_thread",
     "register",
+    "registered",
     "report",
     "start",
     "start_thread",
@@ -92,6 +93,11 @@ def register(thing: Closable) -> None:
     if _exiting:
         _live.discard(thing)
         raise StreamStateError(ENDING)
+
+
+def registered() -> list[Closable]:
+    """The objects that the exit handler would close now."""
+    return _live.now()
 
 
 def is_ending() -> bool:

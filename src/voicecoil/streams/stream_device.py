@@ -65,6 +65,11 @@ class StreamDevice:
         self.expect_rate()
 
     @property
+    def driver(self) -> Driver:
+        """The driver that has opened the device."""
+        return self._driver
+
+    @property
     def driver_stream(self) -> DriverStream | None:
         """The driver's stream on the device. None: the stream is on no device."""
         return self.current.driver_stream

@@ -46,6 +46,7 @@ from voicecoil.testing.simulator_library import find_simulator, load
 __all__ = ["ListeningDriver", "SimulatedCoreAudio"]
 
 CLOSING_S = 5.0  # time to close the streams that the program has dropped
+LEFT_S = 1.0  # time to close each stream that the program has not dropped
 Clock = Literal["stepped", "running", "real"]
 NO_SWITCH = -(2**63)
 _used = threading.Lock()  # held by the only simulated CoreAudio of the process
@@ -432,9 +433,25 @@ class SimulatedCoreAudio(Unique):
 
         close_outputs(self.driver)
 
+    def _close_streams(self) -> None:
+        """Close the streams that are left, such as those in the traceback of a failed test.
+
+        A stream that is garbage collected later would call the next simulation.
+        """
+        from voicecoil.streams.lifecycle import StreamConnection
+
+        self.library.sim_release_hung()
+        if self._clock != "real":
+            self.set("auto_advance", 1)  # a device stops at the end of an IO cycle
+        for one in exit_and_fork.registered():
+            if isinstance(one, StreamConnection) and one.device.driver is self.driver:
+                one.close_unseen(LEFT_S)
+
     def _end(self) -> None:
-        self._open = False
         self.library.sim_stop_clock()
+        if hasattr(self, "driver"):  # the constructor may have failed
+            self._close_streams()
+        self._open = False
         self.library.sim_reset()
         disconnect((str(self.path),))
         _used.release()
