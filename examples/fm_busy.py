@@ -7,8 +7,8 @@ other Python thread can interrupt. The callback runs ahead of the device, and it
 the first gap. At the end, the gaps and the lead are printed.
 """
 
+import argparse
 import json
-import sys
 import time
 
 import numpy as np
@@ -41,8 +41,11 @@ def be_busy(seconds: float) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("seconds", nargs="?", type=float, default=10.0)
+    seconds = parser.parse_args().seconds
     with vc.OutputStream(FM(48_000), samplerate=48_000) as stream:
-        be_busy(float(sys.argv[1]) if sys.argv[1:] else 10.0)
+        be_busy(seconds)
         gaps = [event for event in stream.events() if event.kind == "xrun"]
         lead_ms = 1000 * stream.lead_frames / stream.samplerate
         position = stream.statistics().frames

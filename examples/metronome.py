@@ -5,8 +5,8 @@ metronome.py [BPM [BEATS]]      default: 120, until Ctrl-C
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -42,10 +42,13 @@ def main(bpm: float, beats: int | None = None, **options: Any) -> list[vc.MixerV
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bpm", metavar="BPM", nargs="?", type=float, default=120.0)
+    parser.add_argument("beats", metavar="BEATS", nargs="?", type=int)
+    given = parser.parse_args()
+    if not 1 <= given.bpm <= 1000:
+        parser.error(f"BPM is {given.bpm:g}; give 1 to 1000")
     try:
-        main(
-            float(sys.argv[1]) if len(sys.argv) > 1 else 120.0,
-            int(sys.argv[2]) if len(sys.argv) > 2 else None,
-        )
+        main(given.bpm, given.beats)
     except KeyboardInterrupt:
         print()

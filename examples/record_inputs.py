@@ -6,16 +6,20 @@ In Python, channels are counted from 0. The file is complete after Ctrl-C, too. 
 silence in the file, so the frames after them keep their time.
 """
 
-import sys
+import argparse
 import time
 
 import voicecoil as vc
 
 if __name__ == "__main__":
-    path, seconds, device, *_ = [*sys.argv[1:], "", "", ""]
-    with vc.record(path or "take.flac", channels=[2, 3], device=device or None) as take:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("path", nargs="?", default="take.flac")
+    parser.add_argument("seconds", nargs="?", type=float, default=10 * 3600.0)
+    parser.add_argument("device", nargs="?")
+    given = parser.parse_args()
+    with vc.record(given.path, channels=[2, 3], device=given.device or None) as take:
         try:
-            until = time.monotonic() + float(seconds or 10 * 3600)
+            until = time.monotonic() + given.seconds
             while (time.monotonic() < until or take.position == 0) and take.recording:
                 time.sleep(1)
                 print(f"\r{take.position_s:.0f} s, {take.lost_frames} frames lost", end="")

@@ -5,8 +5,8 @@ sampler.py [SECONDS]      default: 8
 
 from __future__ import annotations
 
+import argparse
 import random
-import sys
 from typing import Any
 
 import numpy as np
@@ -58,5 +58,7 @@ def main(seconds: float = 8.0, **options: Any) -> list[vc.MixerVoice]:
 
 
 if __name__ == "__main__":
-    played = main(*map(float, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("seconds", nargs="?", type=float, default=8.0)
+    played = main(parser.parse_args().seconds)
     print(f"{sum(voice.started_ns is not None for voice in played)} notes")

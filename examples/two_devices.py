@@ -6,7 +6,7 @@ The voice at the microphone is heard with a tremolo. The clocks of two devices d
 millionths, so the stream resamples the input to the clock of the output.
 """
 
-import sys
+import argparse
 import time
 
 import voicecoil as vc
@@ -27,12 +27,16 @@ class Tremolo:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:] + [""] * 3
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("input", nargs="?")
+    parser.add_argument("output", nargs="?")
+    parser.add_argument("seconds", nargs="?", type=float, default=30.0)
+    given = parser.parse_args()
     effect = Tremolo()
-    devices = (given[0] or None, given[1] or None)
+    devices = (given.input or None, given.output or None)
     with vc.Stream(effect, device=devices, input_channels=1, output_channels=2) as stream:
         print(stream.device.name)
-        until = time.monotonic() + float(given[2] or 30)
+        until = time.monotonic() + given.seconds
         while time.monotonic() < until or effect.frames == 0:
             time.sleep(0.1)
         lost = stream.statistics().lost_frames

@@ -6,8 +6,8 @@ This agent answers each sentence with a tone of the same length. The rates are t
 If the devices run at others, such as 44.1, 48 or 96 kHz, the streams convert.
 """
 
+import argparse
 import queue
-import sys
 import time
 
 import numpy as np
@@ -73,6 +73,8 @@ def run(seconds: float) -> Agent:
 
 
 if __name__ == "__main__":
-    agent = run(float(sys.argv[1]) if sys.argv[1:] else 30.0)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("seconds", nargs="?", type=float, default=30.0)
+    agent = run(parser.parse_args().seconds)
     position = agent.spoken
     print(f"heard {agent.blocks * 0.02:.1f} s, spoke {agent.spoken / SPEAKING_HZ:.1f} s")

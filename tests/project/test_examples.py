@@ -106,6 +106,32 @@ def test_the_music_refuses_a_file_before_it_renders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("metronome.py", ["fast"], "argument BPM: invalid float value: 'fast'"),
+        ("metronome.py", ["0"], "BPM is 0; give 1 to 1000"),
+        ("metronome.py", ["120", "4.5"], "argument BEATS: invalid int value: '4.5'"),
+        ("sampler.py", ["long"], "argument seconds: invalid float value: 'long'"),
+        ("fm_busy.py", ["long"], "argument seconds: invalid float value: 'long'"),
+        ("voice_streams.py", ["long"], "argument seconds: invalid float value: 'long'"),
+        ("two_devices.py", ["", "", "long"], "argument seconds: invalid float value: 'long'"),
+        ("record_inputs.py", ["no.wav", "long"], "argument seconds: invalid float value: 'long'"),
+    ],
+)
+def test_a_wrong_argument_is_named_in_one_sentence(
+    name: str, arguments: list[str], message: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"{name}: error: {message}"
+
+
+@pytest.mark.parametrize(
     "name",
     [
         *("sine", "sine_plain", "isolated", "isolated_bell", "music", "fm_busy"),
