@@ -15,6 +15,16 @@ static inline bool vc_audio_packed(const vc_audio *audio) {
            (audio->channel_stride == 1 || audio->channels == 1);
 }
 
+/* Describes interleaved memory without gaps; `data` is not used without channels. [any] */
+static inline void vc_set_interleaved(vc_audio *audio, float *data, uint32_t channels) VC_REALTIME {
+    audio->data = channels ? data : NULL;
+    audio->frame_stride = (ptrdiff_t)channels;
+    audio->channel_stride = 1;
+    audio->list = NULL;
+    audio->channels = channels;
+    audio->reserved = 0;
+}
+
 /* One channel in any layout. `data` is NULL if the channel has no memory. [IO] */
 static inline vc_channel vc_channel_of(const vc_audio *audio, uint32_t channel) VC_REALTIME {
     if (audio->data == NULL) {

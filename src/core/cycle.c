@@ -135,16 +135,6 @@ static vc_time time_after(const vc_engine *engine, vc_time time, int64_t frames)
     return time;
 }
 
-/* Sets one direction of a block to interleaved memory. */
-static void set_interleaved(vc_audio *audio, float *data, uint32_t channels) {
-    audio->data = channels ? data : NULL;
-    audio->frame_stride = (ptrdiff_t)channels;
-    audio->channel_stride = 1;
-    audio->list = NULL;
-    audio->channels = channels;
-    audio->reserved = 0;
-}
-
 /* Sets the fields of a block, except its memory. The fields are assigned one by one. Clearing the
  * whole block first and then copying parts of it took almost as long as the rest of a cycle. */
 static void begin_block(vc_block *block, const vc_engine *engine, const vc_cycle *cycle,
@@ -207,8 +197,8 @@ static bool spreads(const vc_engine *engine, const vc_cycle *cycle) {
 }
 
 static void device_block(vc_audio *part, const vc_audio *device, uint32_t offset) {
-    set_interleaved(part, device->data + (ptrdiff_t)offset * device->frame_stride,
-                    device->channels);
+    vc_set_interleaved(part, device->data + (ptrdiff_t)offset * device->frame_stride,
+                       device->channels);
     part->frame_stride = device->frame_stride;
     part->channel_stride = device->channels == 1 ? 1 : device->channel_stride;
 }
@@ -241,8 +231,8 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
         device_block(&block.input, &cycle->input, offset);
         device_block(&block.output, output, offset);
     } else {
-        set_interleaved(&block.input, engine->input_block, engine->config.input_channels);
-        set_interleaved(&block.output, engine->output_block, engine->config.output_channels);
+        vc_set_interleaved(&block.input, engine->input_block, engine->config.input_channels);
+        vc_set_interleaved(&block.output, engine->output_block, engine->config.output_channels);
         if (block.input.channels) {
             vc_audio_copy(&block.input, 0, &cycle->input, offset, frames);
         }
@@ -265,8 +255,8 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
 static void call_own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset) {
     vc_block block;
     begin_block(&block, engine, cycle, engine->config.block_frames);
-    set_interleaved(&block.input, engine->input_block, engine->config.input_channels);
-    set_interleaved(&block.output, engine->output_block, engine->config.output_channels);
+    vc_set_interleaved(&block.input, engine->input_block, engine->config.input_channels);
+    vc_set_interleaved(&block.output, engine->output_block, engine->config.output_channels);
     block.input_time = engine->block_input_time;
     block.output_time = time_after(engine, cycle->output_time, offset);
     vc_audio_silence(&block.output, 0, block.frames);
@@ -283,12 +273,12 @@ static uint32_t exchange_part(vc_engine *engine, const vc_cycle *cycle, uint32_t
             engine->block_input_time = time_after(engine, cycle->input_time, offset);
         }
         vc_audio to;
-        set_interleaved(&to, engine->input_block, engine->config.input_channels);
+        vc_set_interleaved(&to, engine->input_block, engine->config.input_channels);
         vc_audio_copy(&to, position, &cycle->input, offset, frames);
     }
     if (engine->config.output_channels) {
         vc_audio from;
-        set_interleaved(&from, engine->output_block, engine->config.output_channels);
+        vc_set_interleaved(&from, engine->output_block, engine->config.output_channels);
         vc_audio_spread(&cycle->output, offset, &from, position, frames);
     }
     engine->position += frames;
@@ -302,7 +292,7 @@ static void latch(vc_engine *engine, const vc_cycle *cycle) {
     engine->latched = true;
     engine->valid = 0;
     vc_audio block;
-    set_interleaved(&block, engine->output_block, engine->config.output_channels);
+    vc_set_interleaved(&block, engine->output_block, engine->config.output_channels);
     vc_audio_silence(&block, 0, engine->config.block_frames);
     count_lost(engine, cycle, engine->config.block_frames, VC_CAUSE_BLOCKS);
 }

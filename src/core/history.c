@@ -9,6 +9,7 @@
  * its position. tests/models/history.pml is a model of this. As in kept.h, samples are relaxed
  * atomic words, and the fences order them against the counts. */
 #include "history.h"
+#include "audio.h"
 #include "engine.h"
 #include "kept.h"
 #include "memory.h"
@@ -152,16 +153,6 @@ static void write_channel(const vc_history *history, uint64_t at, uint32_t chann
     }
 }
 
-static vc_channel channel_of(const vc_audio *audio, uint32_t c) {
-    if (c >= audio->channels) {
-        return (vc_channel){NULL, 0};
-    }
-    if (audio->data == NULL) {
-        return audio->list[c];
-    }
-    return (vc_channel){audio->data + (ptrdiff_t)c * audio->channel_stride, audio->frame_stride};
-}
-
 typedef struct wanted_room {
     const vc_history *history;
     uint64_t end;
@@ -208,7 +199,9 @@ void vc_history_write(vc_history *history, const vc_audio *audio, uint32_t frame
     atomic_store_explicit(&history->claimed, position + frames, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
     for (uint32_t c = 0; c < history->channels; c++) {
-        const vc_channel from = channel_of(audio, history->map[c]);
+        const uint32_t of = history->map[c];
+        const vc_channel from =
+            of < audio->channels ? vc_channel_of(audio, of) : (vc_channel){NULL, 0};
         write_channel(history, position % history->capacity, c, &from, frames);
     }
     atomic_store_explicit(&history->written, position + frames, memory_order_release);

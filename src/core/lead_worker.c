@@ -1,4 +1,5 @@
 /* Runs the user's code ahead of the device: the worker's side. See lead.h. */
+#include "audio.h"
 #include "lead_inside.h"
 
 #include <assert.h>
@@ -52,13 +53,6 @@ static void times_of_output(vc_lead *lead, uint64_t start, vc_block *block) {
     add_lost(block, atomic_exchange_explicit(&lead->lost, 0, memory_order_relaxed));
 }
 
-static void set_interleaved(vc_audio *audio, float *data, uint32_t channels) {
-    *audio = (vc_audio){.data = data,
-                        .frame_stride = (ptrdiff_t)channels,
-                        .channel_stride = 1,
-                        .channels = channels};
-}
-
 static void end_code(vc_lead *lead, int32_t result) {
     atomic_store_explicit(&lead->result, result != VC_NOT_ENDED ? result : VC_ERROR,
                           memory_order_release);
@@ -110,8 +104,8 @@ bool vc_lead_make(vc_lead *lead) {
     vc_block block = {.frames = config->block_frames,
                       .valid_frames = config->block_frames,
                       .samplerate_hz = config->samplerate_hz};
-    set_interleaved(&block.input, config->input_block, config->input_channels);
-    set_interleaved(&block.output, config->output_block, config->output_channels);
+    vc_set_interleaved(&block.input, config->input_block, config->input_channels);
+    vc_set_interleaved(&block.output, config->output_block, config->output_channels);
     if (lead->input != NULL) {
         times_of_input(lead, start, &block);
         vc_ring_read(lead->input, config->input_block, block.frames);

@@ -1,5 +1,6 @@
 /* Lets an engine continue with another run or with another device. The device's cycles are
  * translated, so that the user's code always sees the same time line and the same channels. */
+#include "audio.h"
 #include "engine.h"
 
 #include <assert.h>
@@ -157,14 +158,7 @@ static void map_channels(vc_audio *audio, const vc_moved *moved, int d) {
     for (uint32_t c = 0; c < channels; c++) {
         uint32_t from = moved->map[d][c];
         vc_channel *channel = &moved->list[d][c];
-        if (from == VC_NO_CHANNEL) {
-            *channel = (vc_channel){NULL, 0};
-        } else if (audio->data != NULL) {
-            *channel = (vc_channel){audio->data + (ptrdiff_t)from * audio->channel_stride,
-                                    audio->frame_stride};
-        } else {
-            *channel = audio->list[from];
-        }
+        *channel = from == VC_NO_CHANNEL ? (vc_channel){NULL, 0} : vc_channel_of(audio, from);
     }
     audio->data = NULL;
     audio->list = moved->list[d];
