@@ -69,8 +69,8 @@ struct vc_clip {
     _Atomic int64_t late_ns;
     /* Jumps. A jump changes this together with `position`, `base` and `heard`. */
     _Atomic uint32_t moves;
-    _Atomic uint64_t base;  /* the first frame, or the destination of the newest jump */
-    vc_heard heard;         /* its times are frames of the mixer */
+    _Atomic uint64_t base; /* the first frame, or the destination of the newest jump */
+    vc_heard heard;        /* its times are frames of the mixer */
 };
 
 /* ---- clip.c ---- */
