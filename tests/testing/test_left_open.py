@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -79,3 +80,42 @@ def test_the_error_of_a_test_is_raised_although_a_stream_is_left_open() -> None:
         raise ZeroDivisionError
     assert any("seed 0" in note for note in caught.value.__notes__)
     assert stream.state == "closed"
+
+
+def test_the_driver_of_a_closed_simulation_does_not_call_the_next_one() -> None:
+    """A stream that waits for a lost device would otherwise open that device there."""
+    world = make()
+    waiting = started(vc.OutputStream(silent, driver=world.driver, on_device_lost="wait"), world)
+    system = hal.connect(world.driver)
+    driver, request = world.driver, vc.devices(driver=world.driver)[0]
+    world.close()
+    with make() as second:
+        for call in (
+            driver.devices,
+            lambda: vc.OutputStream(silent, driver=driver, device=request),
+            lambda: system.device("u"),
+            lambda: driver.watch(print),
+        ):
+            with pytest.raises(vc.DriverError, match="was closed; make another"):
+                call()
+        assert waiting.state == "closed"
+        assert second.counter("live_listeners") == 0
+        assert second.report() == ""
+
+
+def test_the_end_of_a_session_waits_for_the_call_that_is_under_way() -> None:
+    with make() as world:
+        call_thread = world.driver._session.thread
+        begun, go_on = threading.Event(), threading.Event()
+
+        def work() -> None:
+            begun.set()
+            go_on.wait(20)
+
+        caller = threading.Thread(target=lambda: call_thread.call("test", work, 20.0))
+        caller.start()
+        assert begun.wait(20)
+        assert not call_thread.settle(0)
+        go_on.set()
+        assert call_thread.settle(20)
+        caller.join()

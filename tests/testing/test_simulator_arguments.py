@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from coreaudio import simulator_path
-from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamStateError
+from voicecoil.errors import ArgumentError, ArgumentTypeError, DriverError, StreamStateError
 from voicecoil.testing import SimulatedCoreAudio
 
 DEVICE = "uid=u; in=2; out=2; rates=44100,48000"
@@ -130,3 +131,15 @@ def test_a_closed_simulation_says_so() -> None:
     world.close()
     with pytest.raises(StreamStateError, match="is closed; make another one"):
         world.advance(1.0)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="hal.system is that of macOS")
+def test_hal_system_says_how_to_use_the_simulated_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from voicecoil import hal
+
+    monkeypatch.delenv("VOICECOIL_DRIVER")
+    with make() as world:
+        with pytest.raises(DriverError, match=r"use hal\.connect\(simulated\.driver\)") as refused:
+            _ = hal.system
+        assert refused.value.call == "dlopen"
+        assert hal.connect(world.driver).devices == []

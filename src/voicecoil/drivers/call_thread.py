@@ -385,12 +385,14 @@ class CallThread:
             self._wake()
 
     def settle(self, timeout_s: float) -> bool:
-        """Waits until all abandoned calls have returned and their effects have been undone.
+        """Waits until no call is under way and the effects of abandoned calls have been undone.
 
         Returns false if that took longer than `timeout_s`.
         """
         with self._changed:
-            return self._changed.wait_for(lambda: not self._unsettled, timeout_s)
+            return self._changed.wait_for(
+                lambda: not self._unsettled and self._current is None, timeout_s
+            )
 
     # ---- the thread ----
 

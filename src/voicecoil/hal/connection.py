@@ -120,7 +120,17 @@ def connection_with(driver: str | Driver | None = None) -> Connection:
     if driver is None:
         named = os.environ.get("VOICECOIL_DRIVER", "")
         driver = named if named.startswith("coreaudio") else "coreaudio"
-    found = get_driver(driver)
+        try:
+            found = get_driver(driver)
+        except DriverError as error:
+            raise DriverError(
+                f"{error}. In a test with a SimulatedCoreAudio, use hal.connect(simulated.driver), "
+                "which has the attributes of hal.system",
+                call=error.call,
+                code=error.code,
+            ) from None
+    else:
+        found = get_driver(driver)
     if not isinstance(found, CoreAudioDriver):
         raise DriverError(
             f"the driver {found.name!r} has no HAL, which only CoreAudio has; give "

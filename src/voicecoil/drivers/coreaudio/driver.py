@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from voicecoil import _core
 from voicecoil.drivers.call_job import NotAsked
@@ -121,29 +121,38 @@ class CoreAudioDriver(Unique):
         """Runs `work` on the thread that calls CoreAudio; see `CallThread.call`.
 
         Work with `later` tidies up, so it runs without `CoreAudioSession.prepare`, which may fail.
+        It is left out after the end of a simulated CoreAudio, which has ended everything.
         """
 
-        def prepared() -> Result:
-            if not later:
-                self._session.prepare()
+        def prepared() -> Any:
+            if later:
+                return None if self._session.has_ended else work()
+            self._session.check_not_ended()
+            self._session.prepare()
             return work()
 
         if queue_s is None:
             queue_s = self.timeouts.queue_s
         try:
-            return self._call_thread.call(
+            result: Result = self._call_thread.call(
                 name, prepared, timeout_s, undo, queue_s=queue_s, later=later
             )
+            return result
         except _hal.MissingSymbolError as error:
             raise missing(error, self.library.paths) from error
 
     def ask(self, name: str, work: Callable[[], Result], timeout_s: float) -> Result:
         """Like `call`, for work that adds no listener and leaves nothing to undo."""
+
+        def checked() -> Result:
+            self._session.check_not_ended()
+            return work()
+
         try:
-            result = self._call_thread.ask(name, work, timeout_s)
+            result = self._call_thread.ask(name, checked, timeout_s)
             if not isinstance(result, NotAsked):
                 return result
-            return self._call_thread.call(name, work, timeout_s, queue_s=self.timeouts.queue_s)
+            return self._call_thread.call(name, checked, timeout_s, queue_s=self.timeouts.queue_s)
         except _hal.MissingSymbolError as error:
             raise missing(error, self.library.paths) from error
 

@@ -20,7 +20,7 @@ from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import Changes
 from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal
 from voicecoil.drivers.coreaudio.notifier import Notifier
-from voicecoil.drivers.coreaudio.status import UNKNOWN_PROPERTY
+from voicecoil.drivers.coreaudio.status import BAD_OBJECT, UNKNOWN_PROPERTY
 from voicecoil.errors import DriverError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CoreAudioSession", "connect", "disconnect", "missing"]
 
+ENDING_S = 2.0  # how long the end of a session waits for a call that is under way
 RETIRED_S = 5.0  # how long a destroyed IOProc is kept, because an IO thread may still read it
 _log = logging.getLogger("voicecoil.coreaudio")
 
@@ -48,6 +49,7 @@ class CoreAudioSession:
         self.changes = Changes(self.hal)
         self.notifier = Notifier(library, self.changes.dispatch)
         self.thread = CallThread(f"voicecoil {name}", "CoreAudio", make_idle=_hal.Quick)
+        self._ended = False
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # number of open streams of each device
         self._rates: dict[int, float] = {}  # rate of a device before a stream changed it, Hz
@@ -73,6 +75,29 @@ class CoreAudioSession:
                 self.changes.end()
                 return
         self.changes.renew()
+
+    def end(self, timeout_s: float) -> None:
+        """Refuses all later calls. Waits, for `timeout_s` at most, for the call that is under way.
+
+        For a simulated CoreAudio that ends. Otherwise a thread that looks for a lost device, for
+        example, would open it in the next simulation, whose devices have the same UIDs and IDs.
+        """
+        self._ended = True
+        self.thread.settle(timeout_s)
+
+    def check_not_ended(self) -> None:
+        """Raises an error after `end`. Call it on the call thread."""
+        if self._ended:
+            raise DriverError(
+                "the simulated CoreAudio of this driver was closed; make another "
+                "SimulatedCoreAudio and use its driver",
+                code=BAD_OBJECT,
+            )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether `end` was called, so that no call may be made."""
+        return self._ended
 
     # ---- IOProcs ----
 
@@ -143,8 +168,10 @@ def connect(paths: tuple[str, ...], name: str) -> CoreAudioSession:
 
 
 def disconnect(paths: tuple[str, ...]) -> None:
-    """Forgets a session, so that the next `connect` makes a new one. For simulations."""
-    _sessions.pop(paths, None)
+    """Ends a session, so that the next `connect` makes a new one. For simulations."""
+    known = _sessions.pop(paths, None)
+    if known is not None:
+        known.end(ENDING_S)
 
 
 def _load(paths: tuple[str, ...]) -> _hal.Library:
