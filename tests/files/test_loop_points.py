@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,16 @@ def test_every_frame_and_every_jump(
         source.read(1)
     with pytest.raises(vc.StreamClosedError, match="open it again"):
         source.seek(0)
+
+
+def test_a_source_that_returns_short_blocks_is_repeated_whole() -> None:
+    class Short(ArraySource):
+        def read(self, max_frames: int) -> Any:
+            return super().read(min(max_frames, 7))
+
+    source = LoopPoints(Short(coded(0, FRAMES, 2), 48_000), 3, 10, 40)
+    wanted = coded(0, FRAMES, 2)[unrolled(3, 10, 40)]
+    np.testing.assert_array_equal(source.read(1000), wanted)
 
 
 def test_a_file_that_is_shorter_than_it_says_ends() -> None:

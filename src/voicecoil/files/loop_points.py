@@ -95,8 +95,15 @@ class LoopPoints:
     def _hold(self) -> NDArray[np.float32] | None:
         """Return the whole loop if it is short."""
         if self._held is None and self._length * self.channels <= _MAX_HELD_SAMPLES:
+            import numpy as np
+
             self._source.seek(self._begin)
-            self._held = self._source.read(self._length)
+            # A source of a user may return fewer frames than it has left.
+            blocks, missing = [], self._length
+            while missing > 0 and len(block := self._source.read(missing)):
+                blocks.append(block)
+                missing -= len(block)
+            self._held = np.concatenate(blocks) if blocks else block
         return self._held
 
     def _read_at(self, frame: int, frames: int) -> NDArray[np.float32]:
