@@ -17,6 +17,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from voicecoil import _core
 from voicecoil.arguments import shown
 from voicecoil.drivers.protocol import Device, OpenedFormat, OpenRequest
+from voicecoil.drivers.virtual.arguments import (
+    check_channels,
+    check_choice,
+    check_frames,
+    check_rate,
+)
 from voicecoil.drivers.virtual.capture import Capture
 from voicecoil.errors import ArgumentError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime.uninterrupted import uninterrupted
@@ -129,15 +135,15 @@ class VirtualDevice(Unique):
     ) -> None:
         self.name = name
         self.uid = uid or f"virtual:{name}"
-        self.input_channels = input_channels
-        self.output_channels = output_channels
+        self.input_channels = check_channels(input_channels, "input_channels")
+        self.output_channels = check_channels(output_channels, "output_channels")
         self.stereo_channels = stereo_channels
-        self.samplerate = samplerate
+        self.samplerate = check_rate(samplerate)
         self.rates = tuple(float(rate) for rate in rates)
-        self.clock = clock
-        self.frames = frames
+        self.clock = check_choice(clock, "clock", Clock)
+        self.frames = check_frames(frames)
         self.pattern = tuple(pattern)
-        self.layout = layout
+        self.layout = check_choice(layout, "layout", Layout)
         self.latency_frames = latency_frames
         self.loopback = loopback
         self.tolerance_s = tolerance_s

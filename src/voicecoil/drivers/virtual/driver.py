@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Direction, DriverStream, OpenRequest
+from voicecoil.drivers.virtual.arguments import check_devices
 from voicecoil.drivers.virtual.device import MAX_FRAMES, VirtualDevice
 from voicecoil.drivers.virtual.stream import VirtualStream
 from voicecoil.errors import DeviceLostError
@@ -32,7 +33,8 @@ class VirtualDriver(Unique):
     name = "virtual"
 
     def __init__(self, devices: Sequence[VirtualDevice] | None = None) -> None:
-        self.virtual_devices = list(devices) if devices is not None else [VirtualDevice()]
+        given = [VirtualDevice()] if devices is None else devices
+        self.virtual_devices: list[VirtualDevice] = check_devices(given)
         self._preferred: VirtualDevice | None = None
 
     def devices(self) -> list[Device]:
