@@ -308,7 +308,7 @@ def test_a_loop_without_frames_is_refused_and_nothing_is_played(mixing: Any) -> 
             with pytest.raises(vc.ArgumentError, match=rf"from frame {first} to {end} .* 48000 Hz"):
                 mixer.play(fast, loops=loops, loop_start=first, loop_end=end)
     assert (mixer.scheduled, mixer.state) == (0, "idle")
-    mixer.play(fast, loops=1, loop_end=3)  # without passes it does not matter
+    mixer.play(fast, loop_end=3)  # without passes it does not matter
     mixer.play(fast, loops=0, loop_start=100, loop_end=108)
 
 

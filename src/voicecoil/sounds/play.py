@@ -49,7 +49,7 @@ def play(
     gain: float = 1.0,
     pan: float = 0.0,
     rate: float = 1.0,
-    loops: int | None = None,
+    loops: int = 1,
     loop_start: int = 0,
     loop_end: int | None = None,
     start: int = 0,
@@ -104,9 +104,8 @@ def play(
     rate : float
         0.01 to 100. 2 plays twice as fast and an octave higher. Frames between those of the sound
         are interpolated (cubic); nothing is filtered.
-    loops : int or None
-        Number of times that the loop is played; 0 repeats it until the sound is stopped. None is
-        once, and refuses loop points.
+    loops : int
+        Number of times that the loop is played; 0 repeats it until the sound is stopped.
     loop_start, loop_end : int, int or None
         The frames of the sound that are repeated, from `loop_start` up to and without `loop_end`,
         at the rate of the sound; None: to the end. After the last pass, the sound goes on after

@@ -15,7 +15,6 @@ __all__ = ["OnLate", "PlayRequest", "check_rate", "ramp_frames"]
 OnLate = Literal["raise", "play", "skip"]
 MIN_RATE, MAX_RATE = 0.01, 100.0
 MAX_RAMP_FRAMES = 2**32 - 1
-_HOW_OFTEN = "how often it is played, or 0 for ever"
 
 
 def check_rate(rate: Any) -> float:
@@ -60,8 +59,6 @@ class PlayRequest:
         `at` counts from now on.
     loop_end : int or None
         None: the end of a sound whose length is not known.
-    loops_given : bool
-        The program has said how often the loop is played. Otherwise `loops` is 1.
     """
 
     frame_example: ClassVar[str] = "playback.mixer_frame"
@@ -80,7 +77,6 @@ class PlayRequest:
     fade_in_s: float
     fade_out_s: float
     on_late: OnLate
-    loops_given: bool
 
     @classmethod
     def of(
@@ -92,7 +88,7 @@ class PlayRequest:
         gain: Any = 1.0,
         pan: Any = 0.0,
         rate: Any = 1.0,
-        loops: Any = None,
+        loops: Any = 1,
         loop_start: Any = 0,
         loop_end: Any = None,
         start: Any = 0,
@@ -122,14 +118,13 @@ class PlayRequest:
             gain=check_gain(gain),
             pan=check_pan(pan),
             rate=check_rate(rate),
-            loops=1 if loops is None else check_count(loops, "loops", _HOW_OFTEN),
+            loops=check_count(loops, "loops", "how often it is played, or 0 for ever"),
             loop_start=_frame(loop_start, "loop_start"),
             loop_end=None if loop_end is None else _frame(loop_end, "loop_end"),
             start=_frame(start, "start"),
             fade_in_s=check_seconds(fade_in_s, "fade_in_s"),
             fade_out_s=check_seconds(fade_out_s, "fade_out_s"),
             on_late=on_late,
-            loops_given=loops is not None,
         )
 
     def within(self, frames: int | None) -> Self:
@@ -142,11 +137,6 @@ class PlayRequest:
         if end is not None and self.loop_start >= end and frames != 0:
             raise ArgumentError(
                 f"the loop from frame {self.loop_start} to {end} is empty; give a later end"
-            )
-        if not self.loops_given and (self.loop_start, end) != (0, frames):
-            raise ArgumentError(
-                f"loop_start={self.loop_start} and loop_end={self.loop_end} are given, but loops "
-                "is not; give loops=0 to repeat these frames for ever, or the number of times"
             )
         return replace(self, loop_end=end)
 
