@@ -19,6 +19,7 @@ __all__ = [
     "check_fade",
     "check_gain",
     "check_latency",
+    "check_list",
     "check_samplerate",
     "check_seconds",
     "check_sound_first",
@@ -80,6 +81,19 @@ def check_count(value: Any, name: str, possible: str, least: int = 0, most: int 
         limit = f", at most {MAX_COUNT}" if count > most == MAX_COUNT else ""
         raise ArgumentError(f"{name}={shown(value)}; give {possible}{limit}")
     return count
+
+
+def check_list(values: Any, name: str, possible: str) -> list[Any]:
+    """Return the items of an iterable that is no text; error messages end with `possible`."""
+    try:
+        if isinstance(values, (str, bytes)):
+            raise TypeError
+        return list(values)
+    except TypeError:
+        kind = with_article(type(values).__name__)
+        raise ArgumentTypeError(
+            f"{name}={shown(values)} is {kind}; give a list of {possible}"
+        ) from None
 
 
 def check_samplerate(samplerate: Any) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from voicecoil.arguments import check_count, check_seconds, shown
+from voicecoil.arguments import check_count, check_list, check_seconds, shown
 from voicecoil.drivers.coreaudio.hal import GLOBAL, SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import (
     BAD_STREAM,
@@ -112,7 +112,7 @@ def create(
 ) -> AggregateDevice:
     """Create an aggregate device; see `System.create_aggregate`."""
     seconds = check_seconds(timeout_s, "timeout_s")
-    plans, taps = _plans(devices), _listed(taps, "taps")
+    plans, taps = _plans(devices), check_list(taps, "taps", "objects of hal.Tap")
     main = None if main is None else _device(main, f"main={shown(main)}")
     _check(name, plans, main, taps, private, tap_auto_start)
     for text, example in ((uid, "uid"), (clock, "clock")):
@@ -177,13 +177,6 @@ def _parts(
     return parts
 
 
-def _listed(value: Any, name: str) -> list[Any]:
-    try:
-        return list(value)
-    except TypeError:
-        raise ArgumentTypeError(f"{name}={shown(value)}: give a list") from None
-
-
 def _device(one: Any, given: str) -> Device:
     """The whole device, because a part of it such as `device.input` is another object."""
     from voicecoil.hal.device import Device
@@ -201,7 +194,7 @@ def _plans(devices: Any) -> list[SubDevicePlan]:
         one
         if isinstance(one, SubDevicePlan)
         else SubDevicePlan(_device(one, f"devices=[{shown(one)}]"))
-        for one in _listed(devices, "devices")
+        for one in check_list(devices, "devices", "objects of hal.Device")
     ]
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
-from voicecoil.arguments import check_between, check_seconds, shown
+from voicecoil.arguments import check_between, check_list, check_seconds, shown
 from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.session import disconnect
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
@@ -34,7 +34,6 @@ from voicecoil.sealed import Unique
 from voicecoil.testing.listening_driver import ListeningDriver
 from voicecoil.testing.simulated_device import SimulatedDevice
 from voicecoil.testing.simulator_arguments import (
-    as_list,
     as_text,
     as_timebase,
     check_int,
@@ -104,8 +103,8 @@ class SimulatedCoreAudio(Unique):
         self.library: Any = load(self.path)
         self.seed = check_int(seed, "seed", 0, 2**64 - 1)
         self._reported = 0  # lines of the report when a control function failed last
-        fixtures = as_list(fixtures, "fixtures", "numbers, such as fixtures=[3]")
-        devices = as_list(devices, "devices", 'texts, such as devices=["uid=mine; out=2"]')
+        fixtures = check_list(fixtures, "fixtures", "numbers, such as fixtures=[3]")
+        devices = check_list(devices, "devices", 'texts, such as devices=["uid=mine; out=2"]')
         numerator, denominator = as_timebase(timebase)
         switches = check_switches(switches)
         speed = check_between(speed, "speed", 1e-6, 1e6, "a number from 1e-6 to 1e6")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from voicecoil.arguments import check_count, shown
+from voicecoil.arguments import check_count, check_list, shown
+from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.wording import with_article
 
 __all__ = [
     "as_code",
-    "as_list",
     "as_text",
     "as_timebase",
     "check_int",
@@ -99,40 +99,7 @@ def as_code(value: Any, name: str) -> int:
     text = as_text(value, name, "nsrt")
     if len(text) != 4 or len(value) != 4:
         raise ArgumentError(f"{name}={shown(value)}; give four characters, such as 'nsrt'")
-    return int.from_bytes(text, "big")
-
-
-def as_list(values: Any, name: str, possible: str) -> list[Any]:
-    """Return the items of an iterable that is no text.
-
-    Parameters
-    ----------
-    values : iterable
-        The items.
-    name : str
-        The name of the argument, for the error.
-    possible : str
-        What the items are, with an example, for the error.
-
-    Returns
-    -------
-    list
-        The items.
-
-    Raises
-    ------
-    ArgumentTypeError
-        `values` is a text, or no iterable.
-    """
-    try:
-        if isinstance(values, (str, bytes)):
-            raise TypeError
-        return list(values)
-    except TypeError:
-        kind = with_article(type(values).__name__)
-        raise ArgumentTypeError(
-            f"{name}={shown(values)} is {kind}; give a list of {possible}"
-        ) from None
+    return selector(value)
 
 
 def as_timebase(timebase: Any) -> tuple[int, int]:
@@ -153,7 +120,7 @@ def as_timebase(timebase: Any) -> tuple[int, int]:
     ArgumentTypeError, ArgumentError
         They are not two whole numbers of 1 or more.
     """
-    parts = as_list(timebase, "timebase", "two numbers, such as (125, 3)")
+    parts = check_list(timebase, "timebase", "two numbers, such as (125, 3)")
     if len(parts) != 2:
         raise ArgumentError(f"timebase={shown(timebase)}; give two numbers, such as (125, 3)")
     one, other = (check_int(part, "timebase", 1, 2**32 - 1) for part in parts)

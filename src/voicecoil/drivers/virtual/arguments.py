@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, get_args
 
-from voicecoil.arguments import check_between, check_count, shown
+from voicecoil.arguments import check_between, check_count, check_list, shown
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["check_channels", "check_choice", "check_devices", "check_frames", "check_rate"]
@@ -43,12 +43,11 @@ def check_rate(value: Any, name: str = "samplerate") -> float:
 
 def check_devices(devices: Any) -> list[Any]:
     """Returns a list of virtual devices."""
-    advice = "give a list of virtual devices, such as VirtualDriver([VirtualDevice()])"
-    try:
-        found = list(devices)
-    except TypeError:
-        raise ArgumentTypeError(f"devices={shown(devices)}; {advice}") from None
+    possible = "virtual devices, such as VirtualDriver([VirtualDevice()])"
+    found = check_list(devices, "devices", possible)
     for one in found:
         if not hasattr(one, "describe"):
-            raise ArgumentTypeError(f"{shown(one)} in devices is no virtual device; {advice}")
+            raise ArgumentTypeError(
+                f"{shown(one)} in devices is no virtual device; give a list of {possible}"
+            )
     return found
